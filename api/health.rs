@@ -1,0 +1,8 @@
+//! The function `health`: see [`textbook_chat::health`].
+
+use textbook_chat::{function, health};
+
+#[tokio::main]
+async fn main() -> Result<(), vercel_runtime::Error> {
+    function::run(&health::ROUTE).await
+}

@@ -1,0 +1,252 @@
+//! The way to PostgreSQL: a pool that connects when it is first needed, deadlines, one retry.
+//!
+//! Every statement goes through [`Database::query`]: unnamed and with its types given
+//! (`query_typed`), which is one round trip and works through PgBouncer in transaction mode.
+//! There are no transactions, no prepared statements and no session state.
+//!
+//! This module knows no table; the SQL stands beside its verb, in [`crate::session`].
+
+use std::time::Instant;
+
+use deadpool_postgres::TimeoutType;
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+};
+use postgres_native_tls::MakeTlsConnector;
+use tokio::sync::OnceCell;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{NoTls, Row};
+
+use crate::config::DatabaseSettings;
+use crate::error::{Code, Failure, chain, milliseconds};
+
+/// The database of an instance. Connects lazily.
+#[derive(Debug)]
+pub struct Database {
+    settings: DatabaseSettings,
+    pool: OnceCell<Pool>,
+}
+
+/// A statement and the name that it has in the log.
+///
+/// It must be safe to run twice: when its connection turns out to be dead, nobody knows whether
+/// the server has committed it, and it runs once more.
+#[derive(Debug)]
+pub struct Statement {
+    /// For the log.
+    pub name: &'static str,
+    /// No custom type may stand among its parameters or columns: cast to and from text, or
+    /// tokio-postgres looks the type up first, with round trips of its own.
+    pub sql: &'static str,
+}
+
+/// A parameter of a statement and its type.
+pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// Why a statement failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The TLS connector could not be made, or the pool.
+    #[error("setting up the pool failed: {0}")]
+    SetUp(String),
+    /// No connection within the time limits; names what took too long.
+    #[error("no connection: {0}")]
+    NoConnection(String),
+    /// The statement did not end within its time limit.
+    #[error("statement {0} did not end in time")]
+    StatementTimeout(&'static str),
+    /// The server refused the statement, or the connection broke twice.
+    #[error("statement {statement} failed: {reason}")]
+    Statement {
+        /// The statement's name.
+        statement: &'static str,
+        /// What the server or the driver said, without any value of the statement's.
+        reason: String,
+    },
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::new(
+            Code::DatabaseError,
+            "The conversation store cannot be reached right now. Please try again in a moment.",
+        )
+        .because(error)
+    }
+}
+
+/// One try of a statement.
+enum Attempt {
+    Done(Vec<Row>),
+    /// The connection had died before; the statement may run once more.
+    ConnectionDied(String),
+    Failed(Error),
+}
+
+impl Database {
+    /// Nothing is connected yet.
+    #[must_use]
+    pub fn new(settings: DatabaseSettings) -> Self {
+        Self {
+            settings,
+            pool: OnceCell::new(),
+        }
+    }
+
+    /// Runs a statement in one round trip, and once more on a fresh connection where the pooled
+    /// one turns out to be dead: a platform thaws an instance with connections that the server
+    /// has closed long ago.
+    ///
+    /// # Errors
+    ///
+    /// When there is no connection in time, or the statement fails or takes too long. A
+    /// connection whose statement took too long is thrown away.
+    pub async fn query(
+        &self,
+        statement: &Statement,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, Error> {
+        let started = Instant::now();
+        let result = match self.attempt(statement, parameters).await {
+            Attempt::ConnectionDied(reason) => {
+                tracing::warn!(statement = statement.name, reason, "connection was dead");
+                // What else idles in the pool is as old as the one that died.
+                self.pool().await?.retain(|_, _| false);
+                match self.attempt(statement, parameters).await {
+                    Attempt::ConnectionDied(reason) => Err(Error::Statement {
+                        statement: statement.name,
+                        reason,
+                    }),
+                    Attempt::Done(rows) => Ok(rows),
+                    Attempt::Failed(error) => Err(error),
+                }
+            }
+            Attempt::Done(rows) => Ok(rows),
+            Attempt::Failed(error) => Err(error),
+        };
+        tracing::info!(
+            statement = statement.name,
+            duration_ms = milliseconds(started.elapsed()),
+            rows = result.as_ref().ok().map(Vec::len),
+            outcome = if result.is_ok() { "ok" } else { "failed" },
+            "database"
+        );
+        result
+    }
+
+    async fn attempt(&self, statement: &Statement, parameters: &[Parameter<'_>]) -> Attempt {
+        let connection = match self.connection().await {
+            Ok(connection) => connection,
+            Err(error) => return Attempt::Failed(error),
+        };
+        let query = connection.query_typed(statement.sql, parameters);
+        let outcome = tokio::time::timeout(self.settings.statement_timeout, query).await;
+        match outcome {
+            Ok(Ok(rows)) => Attempt::Done(rows),
+            Ok(Err(error)) if is_dead(&connection, &error) => {
+                drop(Object::take(connection));
+                Attempt::ConnectionDied(describe(&error))
+            }
+            Ok(Err(error)) => Attempt::Failed(Error::Statement {
+                statement: statement.name,
+                reason: describe(&error),
+            }),
+            Err(_elapsed) => {
+                drop(Object::take(connection));
+                Attempt::Failed(Error::StatementTimeout(statement.name))
+            }
+        }
+    }
+
+    async fn connection(&self) -> Result<Object, Error> {
+        self.pool().await?.get().await.map_err(|error| {
+            Error::NoConnection(match error {
+                PoolError::Timeout(TimeoutType::Wait) => "the pool was busy for too long".into(),
+                PoolError::Timeout(_) => "connecting took too long".into(),
+                PoolError::Backend(error) => describe(&error),
+                error => chain(&error),
+            })
+        })
+    }
+
+    async fn pool(&self) -> Result<&Pool, Error> {
+        self.pool
+            .get_or_try_init(|| async {
+                let settings = self.settings.clone();
+                // Parsing the CA bundle takes 10 ms and more of CPU: not on a thread that serves.
+                tokio::task::spawn_blocking(move || make_pool(&settings))
+                    .await
+                    .map_err(|error| Error::SetUp(error.to_string()))?
+            })
+            .await
+    }
+}
+
+fn make_pool(settings: &DatabaseSettings) -> Result<Pool, Error> {
+    let config = ManagerConfig {
+        // A look at the socket, no round trip: what it misses, the retry of `query` catches.
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let mut postgres = settings.postgres.clone();
+    // tokio-postgres applies it to each address; the pool's limit covers the whole.
+    postgres.connect_timeout(settings.connect_timeout);
+    let manager = if postgres.get_ssl_mode() == SslMode::Disable {
+        Manager::from_config(postgres, NoTls, config)
+    } else {
+        Manager::from_config(postgres, tls()?, config)
+    };
+    Pool::builder(manager)
+        .max_size(settings.pool_size)
+        .wait_timeout(Some(settings.wait_timeout))
+        .create_timeout(Some(settings.connect_timeout))
+        .recycle_timeout(Some(settings.connect_timeout))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| Error::SetUp(error.to_string()))
+}
+
+/// A TLS connector that verifies certificates, and speaks ALPN so that `sslnegotiation=direct`
+/// in the URL works.
+///
+/// # Errors
+///
+/// When OpenSSL cannot be set up.
+pub fn tls() -> Result<MakeTlsConnector, Error> {
+    let mut builder = native_tls::TlsConnector::builder();
+    postgres_native_tls::set_postgresql_alpn(&mut builder);
+    let connector = builder
+        .build()
+        .map_err(|error| Error::SetUp(chain(&error)))?;
+    Ok(MakeTlsConnector::new(connector))
+}
+
+/// Whether the connection was gone, rather than the statement wrong.
+fn is_dead(connection: &Object, error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        // What a server sends on its way out; none of these has run the statement.
+        Some(code) => [
+            &SqlState::ADMIN_SHUTDOWN,
+            &SqlState::CRASH_SHUTDOWN,
+            &SqlState::CANNOT_CONNECT_NOW,
+        ]
+        .contains(&code),
+        None => error.is_closed() || connection.is_closed(),
+    }
+}
+
+/// What the server or the driver says, without the values that PostgreSQL quotes in the details
+/// of any error and in the message of a data exception (class 22).
+#[must_use]
+pub fn describe(error: &tokio_postgres::Error) -> String {
+    let Some(server) = error.as_db_error() else {
+        return chain(error);
+    };
+    let code = server.code().code();
+    if code.starts_with("22") {
+        format!("SQLSTATE {code}")
+    } else {
+        format!("SQLSTATE {code}: {}", server.message())
+    }
+}

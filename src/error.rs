@@ -1,0 +1,175 @@
+//! What a client is told when something goes wrong, and what the log is told.
+//!
+//! The two are different strings by construction. A [`Failure`] carries a `code` and a `message`
+//! written here, for people; its `cause` is for the log alone and has no way into a response.
+//! Causes are this crate's own error types, which leave out what a driver or a provider might
+//! quote: a reader's text, a key, a database URL.
+//!
+//! This module never decides what failed: the module that owns a step converts its own error.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::Serialize;
+
+/// Every error code of the API, each with its HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// The request is not what the contract asks for; nothing was touched.
+    InvalidRequest,
+    /// The `Origin` is not on the list of `CORS_ORIGINS`.
+    OriginNotAllowed,
+    /// No route has this path.
+    NotFound,
+    /// The route does not know this method.
+    MethodNotAllowed,
+    /// The body is larger than [`crate::http::MAX_BODY_BYTES`].
+    PayloadTooLarge,
+    /// The body is not `application/json`.
+    UnsupportedMediaType,
+    /// A setting is missing or malformed; the log names it.
+    ConfigurationError,
+    /// The model failed or answered nonsense.
+    LlmError,
+    /// The model did not answer within its time limits.
+    LlmTimeout,
+    /// The database could not be reached, or refused a statement.
+    DatabaseError,
+    /// Anything else, a panic included.
+    InternalError,
+}
+
+impl Code {
+    /// The code as it stands in a response and in the log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::OriginNotAllowed => "origin_not_allowed",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::ConfigurationError => "configuration_error",
+            Self::LlmError => "llm_error",
+            Self::LlmTimeout => "llm_timeout",
+            Self::DatabaseError => "database_error",
+            Self::InternalError => "internal_error",
+        }
+    }
+
+    /// The HTTP status that goes with the code.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidRequest => StatusCode::BAD_REQUEST,
+            Self::OriginNotAllowed => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::ConfigurationError
+            | Self::LlmError
+            | Self::LlmTimeout
+            | Self::DatabaseError
+            | Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// One field of a request that is not valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Detail {
+    /// The field's name in the request.
+    pub field: &'static str,
+    /// What is wrong with it and what would be right, for people.
+    pub message: String,
+}
+
+/// A request that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// What went wrong, for programs.
+    pub code: Code,
+    /// What went wrong and what to do, for people.
+    pub message: Cow<'static, str>,
+    /// The fields that are wrong, all of them; empty unless the request was invalid.
+    pub details: Vec<Detail>,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// A failure with a text for people.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            details: Vec::new(),
+            cause: None,
+        }
+    }
+
+    /// An invalid request, with every field that is wrong.
+    #[must_use]
+    pub fn invalid(message: &'static str, details: Vec<Detail>) -> Self {
+        Self {
+            details,
+            ..Self::new(Code::InvalidRequest, message)
+        }
+    }
+
+    /// A failure that should not exist; `cause` says in the log which one.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::new(
+            Code::InternalError,
+            "Something went wrong on our side. Please try again.",
+        )
+        .because(cause)
+    }
+
+    /// The same with its cause, for the log alone.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The chain of causes, outermost first, joined for one log field.
+    #[must_use]
+    pub fn cause_chain(&self) -> Option<String> {
+        self.cause.as_deref().map(|cause| chain(cause))
+    }
+
+    /// The response's body.
+    #[must_use]
+    pub fn body(&self, request_id: &str) -> serde_json::Value {
+        let mut error = serde_json::json!({
+            "code": self.code.as_str(),
+            "message": self.message,
+        });
+        if !self.details.is_empty() {
+            error["details"] = serde_json::json!(self.details);
+        }
+        serde_json::json!({ "error": error, "request_id": request_id })
+    }
+}
+
+/// An error and its sources in one line, outermost first.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+/// Milliseconds for a log field.
+#[must_use]
+pub fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,37 @@
+//! Runs a route as a function of the platform: boot, then hand every request to the edge.
+
+use std::sync::Arc;
+
+use vercel_runtime::{AppState, Error, Request, ResponseBody, service_fn};
+
+use crate::app::App;
+use crate::http::{Background, Route, serve};
+use crate::{config, telemetry};
+
+/// Serves `route` until the platform stops the process; returns when the turns in flight have
+/// ended.
+///
+/// # Errors
+///
+/// When the platform's port cannot be listened on.
+pub async fn run(route: &'static Route) -> Result<(), Error> {
+    config::load_dotenv();
+    telemetry::init();
+    let app = Arc::new(App::boot());
+    vercel_runtime::run(service_fn(move |request: Request, state: AppState| {
+        let app = Arc::clone(&app);
+        // Without the platform's socket the context writes plain lines of its own form.
+        let on_platform = std::env::var_os("VERCEL_IPC_PATH").is_some()
+            && request
+                .headers()
+                .contains_key("x-vercel-internal-request-id");
+        let sink = on_platform.then(|| state.log_context.clone());
+        let background = Background::new(move |work| state.wait_until(work));
+        async move {
+            // Never an `Err`: the runtime would send its text to the client, unescaped.
+            let reply = serve(route, app, request, background, sink).await;
+            reply.map(ResponseBody)
+        }
+    }))
+    .await
+}

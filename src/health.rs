@@ -1,0 +1,59 @@
+//! Whether the function runs, and whether it could answer.
+//!
+//! `GET /health` touches nothing, so that a monitor wakes no database. `GET /health?check=ready`
+//! also checks the settings and asks the database whether its tables are there.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use http::{Method, StatusCode};
+use serde_json::json as value;
+
+use crate::app::App;
+use crate::database::Statement;
+use crate::error::{Failure, chain};
+use crate::http::{Call, Reply, Route, json};
+
+/// `GET /health`
+pub const ROUTE: Route = Route {
+    name: "health",
+    methods: &[Method::GET, Method::HEAD],
+    handler,
+};
+
+const CHECK: Statement = Statement {
+    name: "health",
+    sql: "select to_regclass('messages') is not null",
+};
+
+fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+    Box::pin(async move {
+        if !call.query.split('&').any(|pair| pair == "check=ready") {
+            return Ok(json(StatusCode::OK, &value!({ "status": "healthy" })));
+        }
+        let settings = if app.ready().is_ok() { "ok" } else { "failed" };
+        let database = check_database(&app).await;
+        let healthy = settings == "ok" && database == "ok";
+        let (status, word) = if healthy {
+            (StatusCode::OK, "healthy")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "unhealthy")
+        };
+        let checks = value!({ "settings": settings, "database": database });
+        Ok(json(status, &value!({ "status": word, "checks": checks })))
+    })
+}
+
+async fn check_database(app: &App) -> &'static str {
+    let Ok(ready) = app.ready() else {
+        return "unknown";
+    };
+    match ready.database.query(&CHECK, &[]).await {
+        Ok(rows) if rows.first().is_some_and(|row| row.get(0)) => "ok",
+        Ok(_) => "migrations missing",
+        Err(error) => {
+            tracing::warn!(cause = chain(&error), "the database is not ready");
+            "failed"
+        }
+    }
+}

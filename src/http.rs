@@ -1,0 +1,349 @@
+//! The edge: what every request of every route goes through, before and after its handler.
+//!
+//! Request ids, the body's limit, paths, methods, CORS, panics, and the one form that errors
+//! have. A handler gets a [`Call`] that has passed all of it and returns a [`Reply`] or a
+//! [`Failure`]; nothing else leaves a function.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use serde::Serialize;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::cors::same_site;
+use crate::error::{Code, Failure, milliseconds};
+use crate::telemetry;
+
+/// The largest body that is read; a larger one is answered 413.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// A body that is too large is still read up to here, thrown away, so that its sender gets to
+/// read the answer. The platform itself allows 4.5 MB.
+const MAX_DRAINED_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long a browser may remember a preflight, in seconds; Chromium's own limit.
+const PREFLIGHT_MAX_AGE: &str = "7200";
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A response's body.
+pub type Body = BoxBody<Bytes, BoxError>;
+
+/// A response.
+pub type Reply = Response<Body>;
+
+/// A route: one function.
+#[derive(Debug)]
+pub struct Route {
+    /// The last segment of its path: `chat` serves `/chat` and `/api/chat`, and any path that
+    /// a site's rewrites put in front of it.
+    pub name: &'static str,
+    /// The methods it knows, `OPTIONS` apart.
+    pub methods: &'static [Method],
+    /// What it does.
+    pub handler: fn(Arc<App>, Call) -> BoxFuture<'static, Result<Reply, Failure>>,
+}
+
+/// A request that has passed the edge.
+#[derive(Debug)]
+pub struct Call {
+    /// The query string, `""` where there is none.
+    pub query: String,
+    /// The body, at most [`MAX_BODY_BYTES`].
+    pub body: Bytes,
+    /// For work that outlives the response.
+    pub background: Background,
+}
+
+/// Hands work to the platform that must be done before the instance may be stopped or frozen.
+#[derive(Clone)]
+pub struct Background(Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>);
+
+impl std::fmt::Debug for Background {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Background")
+    }
+}
+
+impl Background {
+    /// `spawn` starts the work and makes the platform wait for it.
+    pub fn new(spawn: impl Fn(BoxFuture<'static, ()>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(spawn))
+    }
+
+    /// Starts this work.
+    pub fn wait_until(&self, work: impl Future<Output = ()> + Send + 'static) {
+        (self.0)(Box::pin(work));
+    }
+}
+
+/// A JSON response.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Reply {
+    // Our own types hold no map with other keys than strings, the one thing that can fail.
+    let text = serde_json::to_vec(value).unwrap_or_default();
+    let mut reply = Response::new(full(text));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    reply
+}
+
+fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed()
+}
+
+/// Answers a request. Returns a response whatever happens, a panic included.
+pub async fn serve<B>(
+    route: &Route,
+    app: Arc<App>,
+    request: Request<B>,
+    background: Background,
+    sink: telemetry::Sink,
+) -> Reply
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin,
+{
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let request_id = request_id(&parts.headers);
+    let span = telemetry::request_span(&request_id, &parts, sink);
+    async {
+        // Read before anything is decided: a sender that is refused half-way sees a broken
+        // connection instead of the reason.
+        let body = read(body).await;
+        let (origin, result) = match allowed_origin(&app, &parts.headers) {
+            Ok(origin) => (origin, answer(route, app, &parts, body, background).await),
+            Err(failure) => (None, Err(failure)),
+        };
+        let mut reply = result.unwrap_or_else(|failure| refuse(route, &failure, &request_id));
+        add_headers(reply.headers_mut(), origin, &request_id);
+        tracing::info!(
+            status = reply.status().as_u16(),
+            duration_ms = milliseconds(started.elapsed()),
+            "request"
+        );
+        reply
+    }
+    .instrument(span)
+    .await
+}
+
+async fn answer(
+    route: &Route,
+    app: Arc<App>,
+    parts: &http::request::Parts,
+    body: Result<Bytes, Failure>,
+    background: Background,
+) -> Result<Reply, Failure> {
+    if parts.uri.path().trim_end_matches('/').rsplit('/').next() != Some(route.name) {
+        return Err(Failure::new(Code::NotFound, "There is nothing here."));
+    }
+    if parts.method == Method::OPTIONS {
+        return Ok(preflight(route));
+    }
+    if !route.methods.contains(&parts.method) {
+        let message = format!("This address answers {} only.", allow(route));
+        return Err(Failure::new(Code::MethodNotAllowed, message));
+    }
+    let body = body?;
+    if parts.method == Method::POST && !is_json(&parts.headers) {
+        return Err(Failure::new(
+            Code::UnsupportedMediaType,
+            "Send the body as JSON, with the header content-type: application/json.",
+        ));
+    }
+    let call = Call {
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        body,
+        background,
+    };
+    // A panic that got through would take the connection, and the platform would never be told
+    // that the invocation has ended.
+    AssertUnwindSafe((route.handler)(app, call))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Err(Failure::internal("the handler panicked")))
+}
+
+/// The whole body, or why not.
+async fn read<B>(mut body: B) -> Result<Bytes, Failure>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin,
+{
+    let mut bytes = BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return Err(Failure::invalid("The body broke off.", Vec::new()));
+        };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        length += data.len();
+        if length <= MAX_BODY_BYTES {
+            bytes.extend_from_slice(&data);
+        } else if length > MAX_DRAINED_BYTES {
+            break;
+        }
+    }
+    tracing::Span::current().record("body_bytes", length);
+    if length > MAX_BODY_BYTES {
+        let message = format!("The body is larger than {MAX_BODY_BYTES} bytes (1 MiB).");
+        return Err(Failure::new(Code::PayloadTooLarge, message));
+    }
+    Ok(bytes.freeze())
+}
+
+/// The `Origin` that the response is shared with; `None` where the request names none.
+fn allowed_origin(app: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>, Failure> {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return Ok(None);
+    };
+    // Without settings nobody is on the list; the handler then says what is wrong.
+    let Ok(ready) = app.ready() else {
+        return Ok(None);
+    };
+    let text = origin.to_str().unwrap_or_default();
+    if ready.settings.origins.allow(text) || same_site(text, headers) {
+        return Ok(Some(origin.clone()));
+    }
+    Err(Failure::new(
+        Code::OriginNotAllowed,
+        "This page may not use the chat. If it is yours, add its origin to CORS_ORIGINS.",
+    ))
+}
+
+fn preflight(route: &Route) -> Reply {
+    let mut reply = Response::new(full(Bytes::new()));
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    let headers = reply.headers_mut();
+    headers.insert(header::ALLOW, allow_header(route));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, allow_header(route));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("content-type"),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_MAX_AGE,
+        HeaderValue::from_static(PREFLIGHT_MAX_AGE),
+    );
+    reply
+}
+
+/// A failure as a response, and as a line of the log.
+fn refuse(route: &Route, failure: &Failure, request_id: &str) -> Reply {
+    let (code, cause) = (failure.code.as_str(), failure.cause_chain());
+    if failure.code.status().is_server_error() {
+        tracing::error!(code, cause, "request failed");
+    } else {
+        let fields: Vec<_> = failure.details.iter().map(|d| d.field).collect();
+        tracing::info!(code, cause, fields = fields.join(","), "request refused");
+    }
+    let mut reply = json(failure.code.status(), &failure.body(request_id));
+    if failure.code == Code::MethodNotAllowed {
+        reply
+            .headers_mut()
+            .insert(header::ALLOW, allow_header(route));
+    }
+    reply
+}
+
+fn add_headers(headers: &mut HeaderMap, origin: Option<HeaderValue>, request_id: &str) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert("x-request-id", id);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("x-request-id"),
+        );
+    } else {
+        // A preflight of a page that is not on the list learns nothing.
+        headers.remove(header::ACCESS_CONTROL_ALLOW_METHODS);
+        headers.remove(header::ACCESS_CONTROL_ALLOW_HEADERS);
+        headers.remove(header::ACCESS_CONTROL_MAX_AGE);
+    }
+}
+
+fn allow(route: &Route) -> String {
+    let methods = route.methods.iter().chain([&Method::OPTIONS]);
+    methods.map(Method::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn allow_header(route: &Route) -> HeaderValue {
+    // Method names are tokens, which every header may hold.
+    HeaderValue::try_from(allow(route)).unwrap_or(HeaderValue::from_static("OPTIONS"))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    let text = content_type.and_then(|value| value.to_str().ok());
+    text.and_then(|text| text.split(';').next())
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The platform's id of the request, else one of ours.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get("x-vercel-id").and_then(|id| id.to_str().ok());
+    match given {
+        Some(id) if !id.is_empty() && id.len() <= 200 => id.to_owned(),
+        _ => Uuid::new_v4().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+
+    const PANICKING: Route = Route {
+        name: "chat",
+        methods: &[Method::POST],
+        handler: |_, _| Box::pin(async { panic!("a text of the reader's") }),
+    };
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_like_any_other() {
+        let app = Arc::new(App::new(Settings::from_variables(std::iter::empty())));
+        let request = Request::post("/chat")
+            .header("content-type", "application/json")
+            .header("x-vercel-id", "fra1::abc")
+            .body(Full::new(Bytes::from("{}")))
+            .unwrap();
+        let background = Background::new(|work| drop(tokio::spawn(work)));
+        let reply = serve(&PANICKING, app, request, background, None).await;
+        assert_eq!(reply.status(), 500);
+        let body = reply.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            body,
+            serde_json::json!({
+                "error": {
+                    "code": "internal_error",
+                    "message": "Something went wrong on our side. Please try again."
+                },
+                "request_id": "fra1::abc"
+            })
+        );
+    }
+}

@@ -1,0 +1,34 @@
+//! The chat backend of an online textbook, as a bundle of serverless functions.
+//!
+//! A request walks through these modules, in this order:
+//!
+//! 1. `api/*.rs`: one function a route; each boots and hands over to [`function`], nothing else.
+//! 2. [`function`]: runs a route on the platform.
+//! 3. [`http`]: the edge. Limits, CORS ([`cors`]), request ids, panics; every error leaves here.
+//! 4. [`chat`]: the turn, top to bottom. Only it composes the steps below; they never import
+//!    each other.
+//!    - [`question`]: what a reader sent, parsed into a type that cannot be invalid
+//!    - [`session`]: the conversation in PostgreSQL, one statement before the model and one after
+//!    - [`retrieval`]: passages of the book; none yet
+//!    - [`prompt`]: question and history in, the model's messages out; pure
+//!    - [`llm`]: the model's call and its answer
+//! 5. [`health`]: the other route.
+//!
+//! Beside the walk: [`app`] is what an instance makes once, [`config`] the settings, [`database`]
+//! the pooled connection, [`error`] what clients and the log are told, [`telemetry`] the log.
+
+pub mod app;
+pub mod chat;
+pub mod config;
+pub mod cors;
+pub mod database;
+pub mod error;
+pub mod function;
+pub mod health;
+pub mod http;
+pub mod llm;
+pub mod prompt;
+pub mod question;
+pub mod retrieval;
+pub mod session;
+pub mod telemetry;

@@ -1,0 +1,53 @@
+//! The wire: what is sent to Chat Completions and what is read of a streamed answer.
+//!
+//! Types of our own, for async-openai's fail on a value that is newer than they are: unknown
+//! fields are ignored, and whatever may be missing is optional.
+
+use serde::{Deserialize, Serialize};
+
+use crate::prompt::Message;
+
+/// What is asked.
+#[derive(Serialize)]
+pub(super) struct Request<'a> {
+    pub(super) model: &'a str,
+    pub(super) messages: &'a [Message<'a>],
+    pub(super) stream: bool,
+    pub(super) stream_options: StreamOptions,
+    pub(super) max_completion_tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reasoning_effort: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+pub(super) struct StreamOptions {
+    pub(super) include_usage: bool,
+}
+
+/// What is read of a `chat.completion.chunk`.
+#[derive(Deserialize)]
+pub(super) struct Chunk {
+    #[serde(default)]
+    pub(super) choices: Vec<Choice>,
+    pub(super) usage: Option<Usage>,
+    pub(super) error: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Choice {
+    pub(super) delta: Option<Delta>,
+    pub(super) finish_reason: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct Delta {
+    pub(super) content: Option<String>,
+    pub(super) refusal: Option<String>,
+}
+
+/// What the provider counts, in tokens.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Usage {
+    pub(super) prompt_tokens: Option<u64>,
+    pub(super) completion_tokens: Option<u64>,
+}

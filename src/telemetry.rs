@@ -1,0 +1,170 @@
+//! The log: JSON lines, one span a request.
+//!
+//! What may stand in it is decided where it is written, by naming each field: ids, counts, times,
+//! codes and the header values below. Never a message, a passage, a key, a cookie or a database
+//! URL. Only this crate's own events are written, for libraries quote what they work on.
+//!
+//! On the platform a line goes through the request's [`LogContext`], so that it appears under its
+//! request; elsewhere it goes to standard output.
+
+use std::fmt::{Debug, Write as _};
+use std::io::Write as _;
+
+use chrono::{SecondsFormat, Utc};
+use http::request::Parts;
+use serde_json::{Map, Value};
+use tracing::field::{Empty, Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Span, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::util::SubscriberInitExt;
+use vercel_runtime::LogContext;
+
+/// Where the lines of a request go: `None` is standard output.
+pub type Sink = Option<LogContext>;
+
+/// Starts the log at `LOG_LEVEL` (`error`, `warn`, `info`, `debug`, `trace` or `off`; default
+/// `info`, also for any other value), and puts panics into it.
+pub fn init() {
+    let level = std::env::var("LOG_LEVEL").ok();
+    let level = level.and_then(|level| level.trim().parse().ok());
+    let targets = Targets::new().with_target("textbook_chat", level.unwrap_or(LevelFilter::INFO));
+    // A second start finds the first one's log, which serves as well.
+    let _ = tracing_subscriber::registry()
+        .with(JsonLines.with_filter(targets))
+        .try_init();
+    std::panic::set_hook(Box::new(|panic| {
+        // The message may quote what was being worked on; the place never does.
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(target: "textbook_chat", place, "panic");
+    }));
+}
+
+/// The span of a request, whose fields stand on each of its lines.
+#[must_use]
+pub fn request_span(request_id: &str, parts: &Parts, sink: Sink) -> Span {
+    let header = |name: &str| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let names: Vec<_> = parts.headers.keys().map(http::HeaderName::as_str).collect();
+    let span = tracing::info_span!(
+        target: "textbook_chat",
+        "request",
+        request_id,
+        method = parts.method.as_str(),
+        path = parts.uri.path(),
+        origin = header("origin"),
+        user_agent = header("user-agent"),
+        headers = names.join(","),
+        body_bytes = Empty,
+        session_id = Empty,
+    );
+    if let Some(sink) = sink {
+        span.with_subscriber(|(id, dispatch)| {
+            let registry = dispatch.downcast_ref::<Registry>();
+            if let Some(span) = registry.and_then(|registry| registry.span(id)) {
+                span.extensions_mut().insert(sink);
+            }
+        });
+    }
+    span
+}
+
+/// Writes each event as one line, with the fields of the spans that it is in.
+struct JsonLines;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if let Some(span) = context.span(id) {
+            let mut fields = Fields::default();
+            attributes.record(&mut fields);
+            span.extensions_mut().insert(fields);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+        {
+            values.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let level = *event.metadata().level();
+        let mut line = Fields::default();
+        line.0.insert(
+            "timestamp".into(),
+            Utc::now()
+                .to_rfc3339_opts(SecondsFormat::Millis, true)
+                .into(),
+        );
+        line.0
+            .insert("level".into(), level.as_str().to_ascii_lowercase().into());
+        event.record(&mut line);
+
+        let mut sink = None;
+        for span in context.event_scope(event).into_iter().flatten() {
+            let extensions = span.extensions();
+            if let Some(fields) = extensions.get::<Fields>() {
+                for (name, value) in &fields.0 {
+                    line.0.entry(name.clone()).or_insert_with(|| value.clone());
+                }
+            }
+            sink = sink.or_else(|| extensions.get::<LogContext>().cloned());
+        }
+        write(sink.as_ref(), level, &Value::Object(line.0).to_string());
+    }
+}
+
+fn write(sink: Option<&LogContext>, level: Level, line: &str) {
+    match (sink, level) {
+        (Some(sink), Level::ERROR) => sink.error(line),
+        (Some(sink), Level::WARN) => sink.warn(line),
+        (Some(sink), Level::INFO) => sink.info(line),
+        (Some(sink), _) => sink.debug(line),
+        // A log that cannot be written must not fail a turn.
+        (None, _) => drop(writeln!(std::io::stdout().lock(), "{line}")),
+    }
+}
+
+/// The fields of a span or an event.
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().into(), value.into());
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let mut text = String::new();
+        let _ = write!(text, "{value:?}");
+        self.insert(field, text);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.insert(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.insert(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.insert(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.insert(field, value);
+    }
+}
