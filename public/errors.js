@@ -1,0 +1,43 @@
+// What went wrong, in words for a reader: what happened, and what to do next.
+
+// `again: false` where sending the same question once more cannot help.
+const WORDS = {
+  unreachable: { text: 'Could not reach the server. Your question is still here; try again.' },
+  no_answer: { text: 'No answer came in time. Your question is still here; try again.' },
+  llm_timeout: { text: 'The answer took too long to write. Your question is still here; try again.' },
+  llm_error: { text: 'The answer could not be written just now. Your question is still here; try again in a moment.' },
+  database_error: { text: 'The conversation could not be reached just now. Your question is still here; try again in a moment.' },
+  unreadable: { text: 'The server sent something this page does not understand. Your question is still here; try again.' },
+  rate_limited: { text: 'That was a lot of questions in a short time.' },
+  budget_exhausted: { text: 'The book has given all the answers it can afford for now.' },
+  overloaded: { text: 'Many readers are asking at this moment.' },
+  configuration_error: { text: 'The book’s assistant is not set up correctly. Only its owner can mend that; please let them know.' },
+  invalid_request: { text: 'The question could not be accepted as it is.', again: false },
+  stopped: { text: 'Stopped before the answer was complete.' },
+  interrupted: { text: 'The page was closed before the answer arrived.' },
+};
+
+// Plain data, so that a failed question can be stored and shown again after a reload.
+export function explain(error) {
+  const known = Object.hasOwn(WORDS, error.code) ? WORDS[error.code] : null;
+  const retryAfter = error.retryAfter ?? null;
+  return {
+    text: known?.text ?? (error.message || 'Something went wrong. Your question is still here; try again.'),
+    details: error.details ?? [],
+    requestId: error.requestId ?? null,
+    retryAt: retryAfter && Date.now() + retryAfter * 1000,
+    again: known?.again ?? true,
+  };
+}
+
+// "You can try again …", or nothing where there is nothing to wait for.
+export function wait(retryAt) {
+  const seconds = Math.ceil((retryAt - Date.now()) / 1000);
+  if (!retryAt || seconds <= 0) return '';
+  if (seconds === 1) return 'You can try again in a second.';
+  if (seconds < 100) return `You can try again in ${seconds} seconds.`;
+  const when = new Date(retryAt);
+  const today = when.toDateString() === new Date().toDateString();
+  const style = today ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' };
+  return `You can try again after ${new Intl.DateTimeFormat(undefined, style).format(when)}.`;
+}

@@ -1,0 +1,118 @@
+//! One PostgreSQL for all tests, and a database for each, copied from a migrated template.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use local::postgres::Server;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
+
+const TEMPLATE: &str = "migrated";
+
+/// It ends with the test process, which never drops a static.
+static SERVER: OnceLock<Server> = OnceLock::new();
+
+/// The server copies a template one at a time.
+static COPYING: Mutex<()> = Mutex::new(());
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// A database of its own.
+pub struct Database {
+    pub name: String,
+    pub url: String,
+}
+
+impl Database {
+    /// With the schema.
+    pub async fn new() -> Self {
+        Self::create(Some(TEMPLATE)).await
+    }
+
+    /// With nothing in it.
+    pub async fn empty() -> Self {
+        Self::create(None).await
+    }
+
+    async fn create(template: Option<&'static str>) -> Self {
+        let create = move || {
+            let server = server();
+            let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+            let _copying = COPYING.lock().unwrap();
+            server.create_database(&name, template).unwrap();
+            let url = format!("{}?sslmode=disable", server.url(&name));
+            Self { name, url }
+        };
+        tokio::task::spawn_blocking(create).await.unwrap()
+    }
+
+    pub fn port() -> u16 {
+        server().port()
+    }
+
+    /// The same database at another port, behind a proxy.
+    pub fn url_at(&self, port: u16) -> String {
+        format!(
+            "postgresql://postgres@127.0.0.1:{port}/{}?sslmode=disable",
+            self.name
+        )
+    }
+
+    /// Runs SQL; the rows with their columns as text, null as `-`.
+    pub async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let messages = client.simple_query(sql).await.unwrap();
+        let rows = messages.into_iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        rows.map(|row| {
+            let columns = (0..row.len()).map(|i| row.get(i).unwrap_or("-").to_owned());
+            columns.collect()
+        })
+        .collect()
+    }
+
+    /// All messages in order, as `role: content`.
+    pub async fn messages(&self) -> Vec<String> {
+        let rows = self
+            .rows("select role || ': ' || content from messages order by seq")
+            .await;
+        rows.into_iter().flatten().collect()
+    }
+
+    /// How many conversations and messages there are.
+    pub async fn counts(&self) -> (usize, usize) {
+        let rows = self
+            .rows("select (select count(*) from chat_sessions), (select count(*) from messages)")
+            .await;
+        (rows[0][0].parse().unwrap(), rows[0][1].parse().unwrap())
+    }
+}
+
+fn server() -> &'static Server {
+    SERVER.get_or_init(|| {
+        let server = Server::temporary().unwrap();
+        server.create_database(TEMPLATE, None).unwrap();
+        migrate(&server.url(TEMPLATE)).unwrap();
+        server
+    })
+}
+
+/// Runs the operator's program; its output either way.
+pub fn migrate(url: &str) -> Result<String, String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_migrate"))
+        .env_clear()
+        .env("DATABASE_URL", url)
+        .current_dir(std::env::temp_dir())
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8(text).unwrap();
+    if output.status.success() {
+        Ok(text)
+    } else {
+        Err(text)
+    }
+}

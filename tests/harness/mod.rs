@@ -1,0 +1,135 @@
+//! The world that the stories play in: the real function binaries, a real PostgreSQL with a
+//! database for each test, and a model that speaks the wire protocol and follows a script.
+//!
+//! The machinery is here, so that a test's body is the story alone. Nothing is skipped: a part
+//! that cannot be started fails the test.
+
+mod client;
+pub mod database;
+pub mod model;
+mod proxy;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use local::function::{Environment, Function};
+use serde_json::Value;
+
+pub use client::Reply;
+pub use database::Database;
+pub use model::ScriptedModel;
+pub use proxy::Proxy;
+
+/// The page that the functions of a world answer to.
+pub const PAGE: &str = "https://book.example";
+
+/// A key that must show up nowhere but in requests to the model.
+pub const API_KEY: &str = "sk-test-8dY3secretKey";
+
+/// A database, a model, and the settings that functions are started with.
+pub struct World {
+    pub database: Database,
+    pub model: ScriptedModel,
+    settings: Vec<(String, String)>,
+}
+
+impl World {
+    /// A fresh database, and a model that answers everything with one sentence.
+    pub async fn new() -> Self {
+        let database = Database::new().await;
+        let model = ScriptedModel::start().await;
+        let settings = [
+            ("OPENAI_API_KEY", API_KEY),
+            ("OPENAI_BASE_URL", &model.base_url()),
+            ("DATABASE_URL", &database.url),
+            ("CORS_ORIGINS", &format!("{PAGE},https://*-team.vercel.app")),
+            ("LOG_LEVEL", "trace"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self {
+            database,
+            model,
+            settings: settings.into(),
+        }
+    }
+
+    /// The same with another setting; an empty value is as good as none.
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.set(name, value);
+        self
+    }
+
+    pub fn set(&mut self, name: &str, value: impl ToString) {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_string()));
+    }
+
+    /// Starts the function `chat`.
+    pub async fn chat(&self) -> Running {
+        self.start(env!("CARGO_BIN_EXE_chat")).await
+    }
+
+    /// Starts the function `health`.
+    pub async fn health(&self) -> Running {
+        self.start(env!("CARGO_BIN_EXE_health")).await
+    }
+
+    async fn start(&self, binary: &str) -> Running {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&log);
+        let on_line = Arc::new(move |line: &str| lines.lock().unwrap().push(line.to_owned()));
+        // A folder without a `.env`: a developer's own settings must not reach a test.
+        let folder = std::env::temp_dir();
+        let environment = Environment::Only(self.settings.clone());
+        let function = Function::spawn(Path::new(binary), &environment, &folder, on_line)
+            .await
+            .unwrap();
+        Running {
+            url: function.url(),
+            function,
+            http: reqwest::Client::new(),
+            log,
+        }
+    }
+}
+
+/// A running function.
+pub struct Running {
+    pub function: Function,
+    pub url: String,
+    http: reqwest::Client,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Running {
+    /// Everything that the function has written so far.
+    pub fn raw_log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// The log line with this message; waits for it.
+    pub async fn logged(&self, message: &str) -> Value {
+        let found = eventually(async || {
+            let log = self.log.lock().unwrap();
+            let mut lines = log
+                .iter()
+                .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            lines.find(|line| line["message"] == message)
+        });
+        let found = found.await;
+        found.unwrap_or_else(|| panic!("no line {message:?} in the log:\n{}", self.raw_log()))
+    }
+}
+
+/// Asks again and again until there is an answer; `None` after ten seconds.
+pub async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while tokio::time::Instant::now() < deadline {
+        if let Some(answer) = ask().await {
+            return Some(answer);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    None
+}

@@ -1,0 +1,264 @@
+//! A model that speaks the wire protocol, byte by byte as its script says.
+//!
+//! A bare HTTP/1.1 server, because a script must be able to do what no HTTP library allows:
+//! stall before the headers, cut a chunk in two, vanish.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+/// What a model answers when its script says nothing else.
+pub const ANSWER: &str = "A humanoid robot is built like a person.";
+
+/// What one request is answered with.
+#[derive(Debug, Clone, Default)]
+pub struct Script(Vec<Step>);
+
+#[derive(Debug, Clone)]
+enum Step {
+    Write(Vec<u8>),
+    Wait(Duration),
+    /// Until the test releases one held script.
+    Hold,
+    /// Ends the connection without the rest.
+    Vanish,
+}
+
+impl Script {
+    /// A whole streamed answer, word by word, with usage.
+    pub fn answer(text: &str) -> Self {
+        Self::begin()
+            .words(text)
+            .chunk(&json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] }))
+            .chunk(&json!({ "choices": [], "usage": { "prompt_tokens": 42, "completion_tokens": 7, "total_tokens": 49 } }))
+            .done()
+    }
+
+    /// The headers of a stream, and the chunk that says who speaks.
+    pub fn begin() -> Self {
+        Self::default()
+            .write("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+            .chunk(&json!({ "choices": [{ "index": 0, "delta": { "role": "assistant", "content": "" } }] }))
+    }
+
+    /// A plain response.
+    pub fn status(status: u16, headers: &str, body: &str) -> Self {
+        Self::default().write(format!(
+            "HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n{headers}\r\n{body}",
+            body.len()
+        ))
+    }
+
+    /// An error as OpenAI words it. The message quotes what must never leave the function.
+    pub fn refusal(status: u16, kind: &str, code: &str) -> Self {
+        let message = format!("Incorrect API key provided: {}", super::API_KEY);
+        let body = json!({ "error": { "message": message, "type": kind, "code": code } });
+        Self::status(
+            status,
+            "content-type: application/json\r\n",
+            &body.to_string(),
+        )
+    }
+
+    /// Accepts the request and says nothing.
+    pub fn silence() -> Self {
+        Self::default().hold()
+    }
+
+    pub fn words(self, text: &str) -> Self {
+        text.split_inclusive(' ').fold(self, |script, word| {
+            script.chunk(&json!({ "choices": [{ "index": 0, "delta": { "content": word } }] }))
+        })
+    }
+
+    /// One server-sent event of this JSON.
+    pub fn chunk(self, value: &Value) -> Self {
+        self.event(&value.to_string())
+    }
+
+    pub fn event(self, data: &str) -> Self {
+        let event = format!("data: {data}\n\n");
+        self.write(format!("{:x}\r\n{event}\r\n", event.len()))
+    }
+
+    /// The stream's proper end.
+    pub fn done(self) -> Self {
+        self.event("[DONE]").end()
+    }
+
+    /// The end of the HTTP response, without `[DONE]`.
+    pub fn end(self) -> Self {
+        self.write("0\r\n\r\n")
+    }
+
+    pub fn write(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.0.push(Step::Write(bytes.as_ref().to_vec()));
+        self
+    }
+
+    pub fn wait(mut self, duration: Duration) -> Self {
+        self.0.push(Step::Wait(duration));
+        self
+    }
+
+    pub fn hold(mut self) -> Self {
+        self.0.push(Step::Hold);
+        self
+    }
+
+    pub fn vanish(mut self) -> Self {
+        self.0.push(Step::Vanish);
+        self
+    }
+}
+
+/// The answer `At last.`, which the model holds back until it is released.
+pub fn held() -> Script {
+    let finish = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
+    let answer = Script::begin().hold().words("At last.");
+    answer.chunk(&finish).done()
+}
+
+/// A request that reached the model.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub head: String,
+    pub body: Value,
+}
+
+impl Asked {
+    /// The messages as `role: content`, the system's shortened to its role.
+    pub fn messages(&self) -> Vec<String> {
+        let messages = self.body["messages"].as_array().unwrap().iter();
+        messages
+            .map(|message| match message["role"].as_str().unwrap() {
+                "system" => "system".to_owned(),
+                role => format!("{role}: {}", message["content"].as_str().unwrap()),
+            })
+            .collect()
+    }
+
+    pub fn system(&self) -> &str {
+        self.body["messages"][0]["content"].as_str().unwrap()
+    }
+}
+
+/// A running model.
+pub struct ScriptedModel {
+    port: u16,
+    state: Arc<State>,
+    server: JoinHandle<()>,
+}
+
+struct State {
+    scripts: Mutex<VecDeque<Script>>,
+    /// For requests that no script of their own waits for.
+    usual: Mutex<Script>,
+    asked: Mutex<Vec<Asked>>,
+    releases: Semaphore,
+}
+
+impl ScriptedModel {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(State {
+            scripts: Mutex::default(),
+            usual: Mutex::new(Script::answer(ANSWER)),
+            asked: Mutex::default(),
+            releases: Semaphore::new(0),
+        });
+        let shared = Arc::clone(&state);
+        let server = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&shared)));
+            }
+        });
+        Self {
+            port,
+            state,
+            server,
+        }
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://127.0.0.1:{}/v1", self.port)
+    }
+
+    /// The next request is answered with this; further calls queue up.
+    pub fn next(&self, script: Script) {
+        self.state.scripts.lock().unwrap().push_back(script);
+    }
+
+    /// Every request without a script of its own is answered with this.
+    pub fn always(&self, script: Script) {
+        *self.state.usual.lock().unwrap() = script;
+    }
+
+    /// Everything that was asked so far.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.state.asked.lock().unwrap().clone()
+    }
+
+    /// The only thing that was asked.
+    pub fn asked_once(&self) -> Asked {
+        let asked = self.asked();
+        assert_eq!(asked.len(), 1, "{asked:#?}");
+        asked[0].clone()
+    }
+
+    /// Lets one held script go on.
+    pub fn release(&self) {
+        self.state.releases.add_permits(1);
+    }
+}
+
+impl Drop for ScriptedModel {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// Answers the requests of one connection.
+async fn serve(stream: TcpStream, state: Arc<State>) -> Option<()> {
+    stream.set_nodelay(true).ok()?;
+    let mut stream = BufReader::new(stream);
+    loop {
+        let asked = read(&mut stream).await?;
+        state.asked.lock().unwrap().push(asked);
+        let script = state.scripts.lock().unwrap().pop_front();
+        let script = script.unwrap_or_else(|| state.usual.lock().unwrap().clone());
+        for step in script.0 {
+            match step {
+                Step::Write(bytes) => stream.write_all(&bytes).await.ok()?,
+                Step::Wait(duration) => tokio::time::sleep(duration).await,
+                Step::Hold => state.releases.acquire().await.ok()?.forget(),
+                Step::Vanish => return None,
+            }
+        }
+    }
+}
+
+async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if stream.read_line(&mut head).await.ok()? == 0 {
+            return None;
+        }
+    }
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse().ok())?
+    });
+    let mut body = vec![0; length?];
+    stream.read_exact(&mut body).await.ok()?;
+    let body = serde_json::from_slice(&body).ok()?;
+    Some(Asked { head, body })
+}

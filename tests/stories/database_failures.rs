@@ -1,0 +1,154 @@
+//! The database is away, dead or full; and what a turn costs it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::harness::model::held;
+use crate::harness::{Proxy, World, eventually};
+
+/// A world whose functions reach their database through a proxy.
+async fn behind_proxy() -> (World, Proxy) {
+    let proxy = Proxy::start().await;
+    let mut world = World::new().await;
+    let url = world.database.url_at(proxy.port);
+    world.set("DATABASE_URL", url);
+    (world, proxy)
+}
+
+#[tokio::test]
+async fn unreachable_at_the_start_it_is_found_as_soon_as_it_is_there() {
+    let (world, proxy) = behind_proxy().await;
+    proxy.take_away();
+    let chat = world.chat().await;
+    let reply = chat.ask("hi").await;
+    assert_eq!(reply.error(), (500, "database_error".into()));
+    assert_eq!(
+        world.model.asked().len(),
+        0,
+        "nothing is asked, and so nothing paid"
+    );
+    proxy.bring_back();
+    assert_eq!(chat.ask("hi").await.status, 200);
+}
+
+#[tokio::test]
+async fn lost_between_two_requests_it_is_found_again() {
+    let (world, proxy) = behind_proxy().await;
+    let chat = world.chat().await;
+    let session = chat.ask("one").await.field("session_id");
+    proxy.take_away();
+    let reply = chat.ask_in(&session, "two").await;
+    assert_eq!(reply.error(), (500, "database_error".into()));
+    proxy.bring_back();
+    assert_eq!(
+        chat.ask_in(&session, "three").await.field("session_id"),
+        session
+    );
+    assert_eq!(world.database.counts().await, (1, 4));
+}
+
+#[tokio::test]
+async fn lost_while_the_model_speaks_the_answer_is_not_claimed_to_be_stored() {
+    let (world, proxy) = behind_proxy().await;
+    let chat = world.chat().await;
+    world.model.next(held());
+    let ask = chat.ask("hi");
+    let loss = async {
+        eventually(async || (!world.model.asked().is_empty()).then_some(()))
+            .await
+            .unwrap();
+        proxy.take_away();
+        world.model.release();
+    };
+    let (reply, ()) = tokio::join!(ask, loss);
+    assert_eq!(reply.error(), (500, "database_error".into()));
+    assert_eq!(world.database.messages().await, ["user: hi"]);
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_the_server_has_closed_is_replaced_unnoticed() {
+    let (world, proxy) = behind_proxy().await;
+    let chat = world.chat().await;
+    for _ in 0..3 {
+        assert_eq!(chat.ask("hi").await.status, 200);
+        proxy.cut_all();
+    }
+    let kill = format!(
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{}' and pid <> pg_backend_pid()",
+        world.database.name
+    );
+    assert_eq!(chat.ask("hi").await.status, 200);
+    world.database.rows(&kill).await;
+    assert_eq!(chat.ask("hi").await.status, 200);
+    assert_eq!(
+        world.database.counts().await,
+        (5, 10),
+        "each question and each answer once"
+    );
+}
+
+#[tokio::test]
+async fn a_statement_that_does_not_end_fails_in_its_time_and_its_connection_is_thrown_away() {
+    let (world, _proxy) = behind_proxy().await;
+    let world = world
+        .with("DATABASE_STATEMENT_TIMEOUT_MS", 300)
+        .with("DATABASE_POOL_SIZE", 1);
+    let chat = world.chat().await;
+    assert_eq!(chat.ask("hi").await.status, 200);
+    let (mut client, connection) =
+        tokio_postgres::connect(&world.database.url, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("lock table messages").await.unwrap();
+    let started = Instant::now();
+    let reply = chat.ask("hi").await;
+    assert_eq!(reply.error(), (500, "database_error".into()));
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+    lock.rollback().await.unwrap();
+    assert_eq!(chat.ask("hi").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_question_is_committed_before_the_model_is_asked() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    world.model.next(held());
+    let ask = chat.ask("Is it there?");
+    let look = async {
+        eventually(async || (!world.model.asked().is_empty()).then_some(()))
+            .await
+            .unwrap();
+        let messages = world.database.messages().await;
+        world.model.release();
+        messages
+    };
+    let (reply, messages) = tokio::join!(ask, look);
+    assert_eq!(messages, ["user: Is it there?"]);
+    assert_eq!(reply.field("response"), "At last.");
+}
+
+#[tokio::test]
+async fn a_turn_costs_one_round_trip_before_the_model_and_one_after() {
+    let (world, proxy) = behind_proxy().await;
+    let chat = world.chat().await;
+    let session = chat.ask("warm up").await.field("session_id");
+    let bodies = [
+        json!({ "message": "new session" }),
+        json!({ "message": "existing session", "session_id": session }),
+        json!({ "message": "unknown session", "session_id": "0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e" }),
+        json!({ "message": "about a passage", "session_id": session, "selected_text": "A passage." }),
+    ];
+    for body in bodies {
+        let (before, connections) = (proxy.round_trips(), proxy.connections());
+        assert_eq!(chat.post(&body).await.status, 200);
+        assert_eq!(proxy.round_trips() - before, 2, "{body}");
+        assert_eq!(proxy.connections(), connections);
+    }
+}

@@ -1,0 +1,68 @@
+//! Many readers at once, and an instance that is told to stop.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::model::held;
+use crate::harness::{Reply, World, eventually};
+
+#[tokio::test]
+async fn two_hundred_slow_turns_share_a_pool_of_two() {
+    let world = World::new().await.with("DATABASE_POOL_SIZE", 2);
+    world.model.always(held());
+    let chat = world.chat().await;
+    let turns = (0..200).map(|i| {
+        let question = format!("question {i}");
+        let request = chat.request(Method::POST, "/chat");
+        tokio::spawn(Reply::of(request.json(&json!({ "message": question }))))
+    });
+    let turns: Vec<_> = turns.collect();
+    // All of them wait for the model together, none for a connection.
+    eventually(async || (world.model.asked().len() == 200).then_some(()))
+        .await
+        .unwrap();
+    let released = Instant::now();
+    for _ in 0..200 {
+        world.model.release();
+    }
+    for turn in turns {
+        assert_eq!(turn.await.unwrap().field("response"), "At last.");
+    }
+    assert!(
+        released.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        released.elapsed()
+    );
+    assert_eq!(world.database.counts().await, (200, 400));
+    let most = format!(
+        "select count(*) <= 3 from pg_stat_activity where datname = '{}' and backend_type = 'client backend'",
+        world.database.name
+    );
+    assert_eq!(
+        world.database.rows(&most).await,
+        [["t"]],
+        "two of the pool, and this one"
+    );
+}
+
+#[tokio::test]
+async fn an_instance_that_is_told_to_stop_finishes_the_turns_that_have_begun() {
+    let world = World::new().await;
+    world.model.always(held());
+    let chat = world.chat().await;
+    let request = chat.request(Method::POST, "/chat");
+    let turn = tokio::spawn(request.json(&json!({ "message": "hi" })).send());
+    eventually(async || (world.model.asked().len() == 1).then_some(()))
+        .await
+        .unwrap();
+    let stopping = tokio::spawn(chat.function.terminate(Duration::from_secs(10)));
+    world.model.release();
+    assert!(stopping.await.unwrap().unwrap().success());
+    assert_eq!(
+        world.database.messages().await,
+        ["user: hi", "assistant: At last."]
+    );
+    drop(turn);
+}

@@ -1,0 +1,139 @@
+//! What the log tells an owner, and what it never tells anybody.
+
+use serde_json::json;
+
+use crate::harness::model::Script;
+use crate::harness::{API_KEY, Proxy, World};
+
+const QUESTION: &str = "my-private-question";
+const PASSAGE: &str = "my-selected-passage";
+const ANSWER: &str = "the-models-answer";
+
+fn assert_secret(log: &str) {
+    for secret in [
+        QUESTION,
+        PASSAGE,
+        ANSWER,
+        API_KEY,
+        "hunter2",
+        "postgresql://",
+        "chocolate",
+    ] {
+        assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_turn_can_be_followed_from_its_request_to_its_answer() {
+    let world = World::new().await;
+    world.model.next(Script::answer(ANSWER));
+    let chat = world.chat().await;
+    let body = json!({ "message": QUESTION, "selected_text": PASSAGE });
+    let reply = chat.post_with(&body, ("cookie", "taste=chocolate")).await;
+
+    let request = chat.logged("request").await;
+    assert_eq!(request["request_id"].as_str(), reply.header("x-request-id"));
+    assert_eq!(request["method"], "POST");
+    assert_eq!(request["path"], "/chat");
+    assert_eq!(request["status"], 200);
+    assert_eq!(request["level"], "info");
+    assert_eq!(
+        request["session_id"].as_str(),
+        Some(reply.field("session_id").as_str())
+    );
+    assert_eq!(request["body_bytes"], body.to_string().len());
+    assert!(request["headers"].as_str().unwrap().contains("cookie"));
+    assert!(request["duration_ms"].is_u64() && request["timestamp"].is_string());
+
+    let call = chat.logged("model call").await;
+    assert_eq!(call["request_id"], request["request_id"]);
+    assert_eq!(
+        [
+            &call["model"],
+            &call["messages"],
+            &call["attempt"],
+            &call["status"],
+            &call["outcome"]
+        ],
+        [
+            &json!("gpt-5.4-mini"),
+            &json!(2),
+            &json!(1),
+            &json!(200),
+            &json!("ok")
+        ]
+    );
+    assert_eq!(call["characters"], ANSWER.len());
+    assert_eq!(
+        [&call["prompt_tokens"], &call["completion_tokens"]],
+        [&json!(42), &json!(7)]
+    );
+    assert!(call["prompt_characters"].as_u64().unwrap() > 100);
+
+    let database = chat.logged("database").await;
+    assert_eq!(database["statement"], "begin");
+    assert_eq!(
+        [&database["rows"], &database["outcome"]],
+        [&json!(1), &json!("ok")]
+    );
+    assert_secret(&chat.raw_log());
+}
+
+#[tokio::test]
+async fn no_secret_and_no_text_of_the_readers_is_in_the_log_of_a_turn_that_fails() {
+    let proxy = Proxy::start().await;
+    let mut world = World::new().await;
+    let url = world
+        .database
+        .url_at(proxy.port)
+        .replace("postgres@", "postgres:hunter2@");
+    world.set("DATABASE_URL", url);
+    let chat = world.chat().await;
+    let body = json!({ "message": QUESTION, "selected_text": PASSAGE });
+    let ask = || chat.post_with(&body, ("cookie", "taste=chocolate"));
+
+    world.model.next(Script::refusal(
+        401,
+        "invalid_request_error",
+        "invalid_api_key",
+    ));
+    ask().await;
+    let failed = chat.logged("request failed").await;
+    assert_eq!(failed["code"], "llm_error");
+    assert_eq!(failed["level"], "error");
+    let cause = failed["cause"].as_str().unwrap();
+    assert!(
+        cause.contains("401") && cause.contains("invalid_api_key"),
+        "{cause}"
+    );
+
+    world.model.next(
+        Script::begin()
+            .words(ANSWER)
+            .event(&format!("{{{ANSWER}"))
+            .done(),
+    );
+    ask().await;
+    // The table refuses the question, and PostgreSQL quotes the whole row in its answer.
+    let refuse = format!("alter table messages add check (content <> '{QUESTION}') not valid");
+    world.database.rows(&refuse).await;
+    assert_eq!(ask().await.error(), (500, "database_error".into()));
+    proxy.take_away();
+    assert_eq!(ask().await.error(), (500, "database_error".into()));
+    chat.post(&json!({ "message": [QUESTION] })).await;
+    assert_eq!(chat.logged("request refused").await["fields"], "message");
+    let log = chat.raw_log();
+    assert!(log.contains("SQLSTATE 23514"), "{log}");
+    assert_secret(&log);
+}
+
+#[tokio::test]
+async fn how_much_is_written_is_a_setting() {
+    let world = World::new().await.with("LOG_LEVEL", "error");
+    let chat = world.chat().await;
+    chat.ask("hi").await;
+    world.model.next(Script::status(500, "", ""));
+    chat.ask("hi").await;
+    chat.logged("request failed").await;
+    assert!(!chat.raw_log().contains("\"info\""), "{}", chat.raw_log());
+}

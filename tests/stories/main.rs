@@ -1,0 +1,20 @@
+//! The stories: what readers, owners and front ends live through, told against the real parts.
+
+#![expect(
+    unreachable_pub,
+    reason = "the harness marks what it offers to the stories"
+)]
+#![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod contract;
+mod conversation;
+mod cors;
+mod database_failures;
+mod health;
+mod load;
+mod log;
+mod migrations;
+mod model_failures;

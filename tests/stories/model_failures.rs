@@ -1,0 +1,185 @@
+//! The model fails, in every way that it can: the reader is told, the question stays, nothing is
+//! stored as an answer, and the next turn is fine.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::model::Script;
+use crate::harness::{API_KEY, World};
+
+/// Plays one script; checks that the turn fails with `code` and leaves no trace but the question.
+async fn fails(world: &World, script: Script, code: &str) {
+    let chat = world.chat().await;
+    let session = chat.ask("before").await.field("session_id");
+    world.model.next(script);
+    let reply = chat.ask_in(&session, "the question").await;
+    assert_eq!(reply.error(), (500, code.into()), "{reply:?}");
+    let message = reply.json()["error"]["message"].to_string();
+    assert!(message.contains("Your question is saved"), "{message}");
+    assert!(!reply.text.contains(API_KEY), "{reply:?}");
+    assert!(!chat.raw_log().contains(API_KEY), "{}", chat.raw_log());
+    let messages = world.database.messages().await;
+    assert_eq!(messages.last().unwrap(), "user: the question");
+    let again = chat.ask_in(&session, "again").await;
+    assert_eq!(again.status, 200);
+    assert!(
+        world
+            .model
+            .asked()
+            .last()
+            .unwrap()
+            .messages()
+            .contains(&"user: the question".to_owned()),
+        "the question is part of the conversation"
+    );
+}
+
+#[tokio::test]
+async fn it_refuses_the_key() {
+    let world = World::new().await;
+    let script = Script::refusal(401, "invalid_request_error", "invalid_api_key");
+    fails(&world, script, "llm_error").await;
+}
+
+#[tokio::test]
+async fn it_has_too_much_to_do() {
+    let world = World::new().await;
+    fails(
+        &world,
+        Script::refusal(429, "requests", "rate_limit_exceeded"),
+        "llm_error",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn it_breaks() {
+    let world = World::new().await;
+    fails(
+        &world,
+        Script::status(500, "", "<html>oh no</html>"),
+        "llm_error",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn it_says_nothing() {
+    let world = World::new().await.with("LLM_FIRST_BYTE_TIMEOUT_MS", 200);
+    fails(&world, Script::silence(), "llm_timeout").await;
+}
+
+#[tokio::test]
+async fn it_begins_and_never_says_a_word() {
+    let world = World::new().await.with("LLM_FIRST_BYTE_TIMEOUT_MS", 200);
+    fails(&world, Script::begin().hold(), "llm_timeout").await;
+}
+
+#[tokio::test]
+async fn it_stops_in_the_middle_of_its_answer() {
+    let world = World::new().await.with("LLM_TIMEOUT_MS", 400);
+    fails(
+        &world,
+        Script::begin().words("Half an").hold(),
+        "llm_timeout",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn it_is_cut_off_in_the_middle_of_its_answer() {
+    let world = World::new().await;
+    fails(
+        &world,
+        Script::begin().words("Half an").vanish(),
+        "llm_error",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn its_stream_ends_properly_but_without_a_finish_reason() {
+    let world = World::new().await;
+    fails(&world, Script::begin().words("Half an").end(), "llm_error").await;
+    fails(&world, Script::begin().words("Half an").done(), "llm_error").await;
+}
+
+#[tokio::test]
+async fn it_answers_something_that_is_no_json() {
+    let world = World::new().await;
+    fails(
+        &world,
+        Script::begin().event("{not json").done(),
+        "llm_error",
+    )
+    .await;
+    let page = Script::status(200, "content-type: text/html\r\n", "<html>hello</html>");
+    fails(&world, page, "llm_error").await;
+}
+
+#[tokio::test]
+async fn it_answers_with_no_choices_or_no_text() {
+    let world = World::new().await;
+    let empty = Script::begin().chunk(&json!({ "choices": [] })).done();
+    fails(&world, empty, "llm_error").await;
+    fails(&world, Script::answer(""), "llm_error").await;
+    fails(&world, Script::answer(" \n"), "llm_error").await;
+}
+
+#[tokio::test]
+async fn it_reports_an_error_in_the_middle_of_its_answer() {
+    let world = World::new().await;
+    let error = json!({ "error": { "message": API_KEY, "type": "server_error" } });
+    let script = Script::begin().words("Half an").chunk(&error).done();
+    fails(&world, script, "llm_error").await;
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    let mut world = World::new().await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    world.set("OPENAI_BASE_URL", format!("http://{address}/v1"));
+    let chat = world.chat().await;
+    let reply = chat.ask("the question").await;
+    assert_eq!(reply.error(), (500, "llm_error".into()));
+    assert_eq!(world.database.messages().await, ["user: the question"]);
+}
+
+#[tokio::test]
+async fn it_keeps_the_connection_open_after_a_whole_answer() {
+    let world = World::new().await;
+    let finish = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
+    let script = Script::begin().words("A whole answer.").chunk(&finish);
+    world.model.next(script.wait(Duration::from_secs(20)));
+    let chat = world.chat().await;
+    assert_eq!(chat.ask("hi").await.field("response"), "A whole answer.");
+}
+
+#[tokio::test]
+async fn values_that_are_newer_than_we_are_do_no_harm() {
+    let world = World::new().await;
+    let script = Script::begin()
+        .chunk(&json!({ "object": "new.thing", "service_tier": "warp", "choices": [{ "index": 0, "delta": { "content": "Fine.", "thoughts": [1] }, "finish_reason": null }] }))
+        .chunk(&json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "enlightened" }] }))
+        .done();
+    world.model.next(script);
+    assert_eq!(
+        world.chat().await.ask("hi").await.field("response"),
+        "Fine."
+    );
+}
+
+#[tokio::test]
+async fn an_answer_longer_than_the_cap_is_given_as_far_as_it_goes() {
+    let world = World::new().await.with("MAX_COMPLETION_TOKENS", 3);
+    let finish = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "length" }] });
+    world
+        .model
+        .next(Script::begin().words("As far as").chunk(&finish).done());
+    let reply = world.chat().await.ask("hi").await;
+    assert_eq!(reply.field("response"), "As far as");
+    assert_eq!(world.model.asked_once().body["max_completion_tokens"], 3);
+}
