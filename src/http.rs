@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::cors::same_site;
-use crate::error::{Code, Failure, milliseconds};
+use crate::error::{Code, Failure};
 use crate::telemetry;
 
 /// The largest body that is read; a larger one is answered 413.
@@ -119,22 +119,18 @@ where
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     let request_id = request_id(&parts.headers);
-    let span = telemetry::request_span(&request_id, &parts, sink);
+    let span = telemetry::request_span(&request_id, sink);
     async {
         // Read before anything is decided: a sender that is refused half-way sees a broken
         // connection instead of the reason.
-        let body = read(body).await;
+        let (body_bytes, body) = read(body).await;
         let (origin, result) = match allowed_origin(&app, &parts.headers) {
             Ok(origin) => (origin, answer(route, app, &parts, body, background).await),
             Err(failure) => (None, Err(failure)),
         };
         let mut reply = result.unwrap_or_else(|failure| refuse(route, &failure, &request_id));
         add_headers(reply.headers_mut(), origin, &request_id);
-        tracing::info!(
-            status = reply.status().as_u16(),
-            duration_ms = milliseconds(started.elapsed()),
-            "request"
-        );
+        telemetry::request_ended(&parts, body_bytes, reply.status(), started.elapsed());
         reply
     }
     .instrument(span)
@@ -178,8 +174,8 @@ async fn answer(
         .unwrap_or_else(|_| Err(Failure::internal("the handler panicked")))
 }
 
-/// The whole body, or why not.
-async fn read<B>(mut body: B) -> Result<Bytes, Failure>
+/// How many bytes the body has, and the body, or why not.
+async fn read<B>(mut body: B) -> (usize, Result<Bytes, Failure>)
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin,
 {
@@ -187,7 +183,8 @@ where
     let mut length = 0;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
-            return Err(Failure::invalid("The body broke off.", Vec::new()));
+            let failure = Failure::invalid("The body broke off.", Vec::new());
+            return (length, Err(failure));
         };
         let Ok(data) = frame.into_data() else {
             continue;
@@ -199,12 +196,11 @@ where
             break;
         }
     }
-    tracing::Span::current().record("body_bytes", length);
     if length > MAX_BODY_BYTES {
         let message = format!("The body is larger than {MAX_BODY_BYTES} bytes (1 MiB).");
-        return Err(Failure::new(Code::PayloadTooLarge, message));
+        return (length, Err(Failure::new(Code::PayloadTooLarge, message)));
     }
-    Ok(bytes.freeze())
+    (length, Ok(bytes.freeze()))
 }
 
 /// The `Origin` that the response is shared with; `None` where the request names none.

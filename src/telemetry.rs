@@ -9,9 +9,11 @@
 
 use std::fmt::{Debug, Write as _};
 use std::io::Write as _;
+use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
 use http::request::Parts;
+use http::{HeaderName, StatusCode, header};
 use serde_json::{Map, Value};
 use tracing::field::{Empty, Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -23,6 +25,8 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::util::SubscriberInitExt;
 use vercel_runtime::LogContext;
+
+use crate::error::milliseconds;
 
 /// Where the lines of a request go: `None` is standard output.
 pub type Sink = Option<LogContext>;
@@ -44,26 +48,13 @@ pub fn init() {
     }));
 }
 
-/// The span of a request, whose fields stand on each of its lines.
+/// The span of a request, whose ids stand on each of its lines.
 #[must_use]
-pub fn request_span(request_id: &str, parts: &Parts, sink: Sink) -> Span {
-    let header = |name: &str| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    let names: Vec<_> = parts.headers.keys().map(http::HeaderName::as_str).collect();
+pub fn request_span(request_id: &str, sink: Sink) -> Span {
     let span = tracing::info_span!(
         target: "textbook_chat",
         "request",
         request_id,
-        method = parts.method.as_str(),
-        path = parts.uri.path(),
-        origin = header("origin"),
-        user_agent = header("user-agent"),
-        headers = names.join(","),
-        body_bytes = Empty,
         session_id = Empty,
     );
     if let Some(sink) = sink {
@@ -75,6 +66,29 @@ pub fn request_span(request_id: &str, parts: &Parts, sink: Sink) -> Span {
         });
     }
     span
+}
+
+/// The line that says how a request ended.
+pub fn request_ended(parts: &Parts, body_bytes: usize, status: StatusCode, duration: Duration) {
+    let header = |name| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let names: Vec<_> = parts.headers.keys().map(HeaderName::as_str).collect();
+    tracing::info!(
+        target: "textbook_chat",
+        method = parts.method.as_str(),
+        path = parts.uri.path(),
+        origin = header(header::ORIGIN),
+        user_agent = header(header::USER_AGENT),
+        headers = names.join(","),
+        body_bytes,
+        status = status.as_u16(),
+        duration_ms = milliseconds(duration),
+        "request"
+    );
 }
 
 /// Writes each event as one line, with the fields of the spans that it is in.

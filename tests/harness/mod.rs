@@ -60,9 +60,18 @@ impl World {
         self
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "tests pass numbers and texts as they come"
+    )]
     pub fn set(&mut self, name: &str, value: impl ToString) {
         self.settings.retain(|(known, _)| known != name);
         self.settings.push((name.to_owned(), value.to_string()));
+    }
+
+    /// The environment that functions are started with.
+    pub fn settings(&self) -> &[(String, String)] {
+        &self.settings
     }
 
     /// Starts the function `chat`.
@@ -81,7 +90,7 @@ impl World {
         let on_line = Arc::new(move |line: &str| lines.lock().unwrap().push(line.to_owned()));
         // A folder without a `.env`: a developer's own settings must not reach a test.
         let folder = std::env::temp_dir();
-        let environment = Environment::Only(self.settings.clone());
+        let environment = Environment::Only(self.settings().to_vec());
         let function = Function::spawn(Path::new(binary), &environment, &folder, on_line)
             .await
             .unwrap();

@@ -1,0 +1,119 @@
+//! Where things are kept on this machine, and as whom PostgreSQL runs.
+//!
+//! Owns the choice of folders and of the account; never what is put into the folders.
+
+use std::{
+    env, fs,
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+use nix::unistd::{User, geteuid};
+
+/// The variable that names the cache folder, for machines where the default does not suit.
+pub const CACHE_VARIABLE: &str = "TEXTBOOK_CHAT_CACHE";
+
+/// The folder for what is fetched once, and for the data of `cargo dev`; made if it is not there.
+///
+/// # Errors
+///
+/// When it cannot be found or made.
+pub fn cache() -> Result<PathBuf> {
+    let folder = if let Some(folder) = env::var_os(CACHE_VARIABLE) {
+        std::path::absolute(folder)?
+    } else if geteuid().is_root() {
+        // PostgreSQL refuses to run as root, and the account that it then runs as cannot enter /root.
+        PathBuf::from("/var/cache/textbook-chat")
+    } else {
+        let home = || env::var_os("HOME").map(PathBuf::from);
+        let user = if cfg!(target_os = "macos") {
+            home().map(|home| home.join("Library/Caches"))
+        } else {
+            env::var_os("XDG_CACHE_HOME")
+                .map(PathBuf::from)
+                .or_else(|| home().map(|home| home.join(".cache")))
+        };
+        user.with_context(|| format!("HOME is not set: name a folder in {CACHE_VARIABLE}"))?
+            .join("textbook-chat")
+    };
+    make(&folder)?;
+    Ok(folder)
+}
+
+/// The folder in which temporary folders are made.
+pub(crate) fn temporary() -> PathBuf {
+    // A TMPDIR of root's own may be closed to the account that PostgreSQL runs as.
+    if geteuid().is_root() {
+        PathBuf::from("/tmp")
+    } else {
+        env::temp_dir()
+    }
+}
+
+/// Makes a folder that every account may enter (whatever the umask).
+pub(crate) fn make(folder: &Path) -> Result<()> {
+    if !folder.is_dir() {
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::set_permissions(folder, fs::Permissions::from_mode(0o755)))
+            .with_context(|| {
+                format!(
+                    "cannot make {}: name another folder in {CACHE_VARIABLE}",
+                    folder.display()
+                )
+            })?;
+    }
+    Ok(())
+}
+
+/// The account that PostgreSQL runs as: our own, unless that is root's.
+#[derive(Debug)]
+pub(crate) struct Account(Option<User>);
+
+impl Account {
+    pub(crate) fn choose() -> Result<Self> {
+        if !geteuid().is_root() {
+            return Ok(Self(None));
+        }
+        for name in ["postgres", "nobody"] {
+            if let Some(user) = User::from_name(name)? {
+                return Ok(Self(Some(user)));
+            }
+        }
+        anyhow::bail!(
+            "PostgreSQL refuses to run as root, and there is no account `postgres` or `nobody`"
+        )
+    }
+
+    /// Lets `command` run as this account.
+    pub(crate) fn run(&self, command: &mut Command) {
+        if let Self(Some(user)) = self {
+            command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        }
+    }
+
+    /// Makes this account the owner of `path`.
+    pub(crate) fn own(&self, path: &Path) -> Result<()> {
+        if let Self(Some(user)) = self {
+            chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+                .with_context(|| format!("cannot give {} to {}", path.display(), user.name))?;
+        }
+        Ok(())
+    }
+
+    /// What to add to an error that may come from this account's being another than ours.
+    pub(crate) fn hint(&self, programs: &Path) -> String {
+        self.0.as_ref().map_or_else(String::new, |user| {
+            format!(
+                "\n(Run by root, PostgreSQL runs as `{}`, which must be able to enter that folder and {}; \
+                 {CACHE_VARIABLE} names another.)",
+                user.name,
+                programs.display()
+            )
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! Passes a request on to a function, and its answer back as it comes.
+
+use std::{net::IpAddr, sync::Arc};
+
+use anyhow::Result;
+use axum::{
+    Json,
+    body::{Body, Bytes, to_bytes},
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use reqwest::{Client, redirect::Policy};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Functions;
+
+/// The platform's limit of a request body (4.5 MB).
+const BODY_LIMIT: usize = 4_500_000;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-vercel-id");
+
+/// These belong to one connection, not to the request.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+];
+
+/// Whose address it is that the platform puts here: never what the client says.
+const PEER: [HeaderName; 3] = [
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-vercel-forwarded-for"),
+];
+
+pub(super) struct Proxy {
+    functions: Arc<Functions>,
+    client: Client,
+}
+
+impl Proxy {
+    pub(super) fn new(functions: Arc<Functions>) -> Result<Self> {
+        let client = Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            // A kept connection may belong to a process that ended; a new one costs nothing here,
+            // and is closed with its request.
+            .pool_max_idle_per_host(0)
+            .build()?;
+        Ok(Self { functions, client })
+    }
+
+    pub(super) async fn forward(&self, function: &str, peer: IpAddr, request: Request) -> Response {
+        let (mut parts, body) = request.into_parts();
+        let id = parts
+            .headers
+            .get(REQUEST_ID)
+            .and_then(|id| id.to_str().ok())
+            .map_or_else(new_id, str::to_owned);
+        let declared = parts
+            .headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+        let body = match declared {
+            Some(length) if length > BODY_LIMIT => None,
+            _ => to_bytes(body, BODY_LIMIT).await.ok(),
+        };
+        let Some(body) = body else {
+            let message = "the platform takes no request body over 4.5 MB";
+            return error(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "payload_too_large",
+                message,
+                &id,
+            );
+        };
+        annotate(&mut parts.headers, peer, &id);
+        match self.send(function, parts, body).await {
+            Ok(response) => response,
+            Err(why) => {
+                let message = format!("the function `{function}` cannot be reached: {why:#}");
+                error(StatusCode::BAD_GATEWAY, "bad_gateway", &message, &id)
+            }
+        }
+    }
+
+    /// Dropped with the client's connection, and the connection to the function with it.
+    async fn send(&self, function: &str, parts: Parts, body: Bytes) -> Result<Response> {
+        let mut result = self.attempt(function, &parts, &body).await?;
+        if let Err(error) = &result {
+            // Asked in every case: after a death is known, the next request finds a new process.
+            let died = self.functions.has_died(function).await;
+            // Refused, so nothing was sent: only then is it safe to send it again.
+            if died && error.is_connect() {
+                result = self.attempt(function, &parts, &body).await?;
+            }
+        }
+        let answer = result?;
+        let status = answer.status();
+        let mut headers = answer.headers().clone();
+        end_to_end(&mut headers);
+        Ok((status, headers, Body::from_stream(answer.bytes_stream())).into_response())
+    }
+
+    async fn attempt(
+        &self,
+        function: &str,
+        parts: &Parts,
+        body: &Bytes,
+    ) -> Result<reqwest::Result<reqwest::Response>> {
+        let url = self.functions.url(function).await?;
+        // The path is the one that was asked for: that is what a function sees after a rewrite.
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let request = self
+            .client
+            .request(parts.method.clone(), format!("{url}{path}"));
+        Ok(request
+            .headers(parts.headers.clone())
+            .body(body.clone())
+            .send()
+            .await)
+    }
+}
+
+/// What the platform tells a function about its request.
+fn annotate(headers: &mut HeaderMap, peer: IpAddr, id: &str) {
+    end_to_end(headers);
+    // The body is passed on whole: its length is known anew.
+    headers.remove(header::CONTENT_LENGTH);
+    if let Ok(address) = HeaderValue::from_str(&peer.to_canonical().to_string()) {
+        for name in PEER {
+            headers.insert(name, address.clone());
+        }
+    }
+    headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    headers.remove("x-forwarded-host");
+    if let Some(host) = headers.get(header::HOST).cloned() {
+        headers.insert("x-forwarded-host", host);
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}
+
+fn end_to_end(headers: &mut HeaderMap) {
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(',').map(|name| name.trim().to_lowercase()))
+        .collect();
+    for name in named
+        .iter()
+        .filter_map(|name| HeaderName::try_from(name).ok())
+        .chain(HOP_BY_HOP)
+    {
+        headers.remove(name);
+    }
+}
+
+/// An id in the form of the platform's, with a region of its own.
+pub(super) fn new_id() -> String {
+    format!("dev1::{}", Uuid::new_v4().simple())
+}
+
+/// The functions' own shape of an error.
+pub(super) fn error(status: StatusCode, code: &str, message: &str, id: &str) -> Response {
+    let body = json!({ "error": { "code": code, "message": message }, "request_id": id });
+    (status, [("x-request-id", id)], Json(body)).into_response()
+}

@@ -1,0 +1,140 @@
+//! Which path leads to which function: the files in `api/`, and the rewrites of `vercel.json`.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+/// The paths that lead to functions.
+#[derive(Debug)]
+pub struct Routes {
+    /// Path to function.
+    paths: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Configuration {
+    #[serde(default)]
+    rewrites: Vec<Rewrite>,
+}
+
+/// A rule with more to it (`has`, `missing`) is refused: to ignore it would be to serve other paths
+/// than the platform does.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rewrite {
+    source: String,
+    destination: String,
+}
+
+impl Routes {
+    /// Reads the project in `root`.
+    ///
+    /// # Errors
+    ///
+    /// When `vercel.json` has a rewrite that is not understood here, or leads to no function.
+    pub fn read(root: &Path) -> Result<Self> {
+        let api = root.join("api");
+        let mut functions = Vec::new();
+        for entry in fs::read_dir(&api).with_context(|| format!("cannot read {}", api.display()))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                functions.extend(
+                    path.file_stem()
+                        .map(|stem| stem.to_string_lossy().into_owned()),
+                );
+            }
+        }
+        let configuration = match fs::read_to_string(root.join("vercel.json")) {
+            Ok(text) => text,
+            // It is optional.
+            Err(_) => "{}".to_owned(),
+        };
+        Self::new(&functions, &configuration).context("vercel.json")
+    }
+
+    fn new(functions: &[String], configuration: &str) -> Result<Self> {
+        let configuration: Configuration = serde_json::from_str(configuration)?;
+        let mut paths: BTreeMap<String, String> = functions
+            .iter()
+            .map(|name| (format!("/api/{name}"), name.clone()))
+            .collect();
+        for Rewrite {
+            source,
+            destination,
+        } in configuration.rewrites
+        {
+            if !source.starts_with('/') || source.contains([':', '(', ')', '*', '+', '?', '{', '}'])
+            {
+                bail!("the rewrite of {source}: only exact paths are supported by `cargo dev`");
+            }
+            let function = destination
+                .strip_prefix("/api/")
+                .unwrap_or_default()
+                .to_owned();
+            ensure!(
+                functions.contains(&function),
+                "the rewrite of {source}: {destination} is no function (there is no api/{function}.rs)"
+            );
+            paths.insert(source, function);
+        }
+        Ok(Self { paths })
+    }
+
+    /// The function that `path` leads to.
+    pub(super) fn function(&self, path: &str) -> Option<&str> {
+        self.paths.get(path).map(String::as_str)
+    }
+
+    /// The functions' names, in order, each once.
+    #[must_use]
+    pub fn functions(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.paths.values().cloned().collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The paths that lead to functions.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.paths.keys().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(configuration: &str) -> Result<Routes> {
+        Routes::new(&["chat".to_owned(), "health".to_owned()], configuration)
+    }
+
+    fn refusal(source: &str, destination: &str) -> String {
+        let rewrite =
+            serde_json::json!({ "rewrites": [{ "source": source, "destination": destination }] });
+        routes(&rewrite.to_string()).map_or_else(|error| error.to_string(), |_| "none".to_owned())
+    }
+
+    #[test]
+    fn a_function_is_found_under_its_file_and_under_its_rewrites() -> Result<()> {
+        let routes = routes(
+            r#"{ "regions": ["iad1"], "rewrites": [{ "source": "/chat", "destination": "/api/chat" }] }"#,
+        )?;
+        assert_eq!(routes.function("/chat"), Some("chat"));
+        assert_eq!(routes.function("/api/chat"), Some("chat"));
+        assert_eq!(routes.function("/api/health"), Some("health"));
+        assert_eq!(routes.function("/health"), None);
+        assert_eq!(routes.functions(), ["chat", "health"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_rewrite_that_would_be_served_otherwise_than_on_the_platform_is_refused() {
+        assert!(refusal("/chat/:path*", "/api/chat").contains("only exact paths"));
+        assert!(refusal("/(.*)", "/api/chat").contains("only exact paths"));
+        assert!(refusal("/talk", "/api/talk").contains("there is no api/talk.rs"));
+        let conditional =
+            r#"{ "rewrites": [{ "source": "/a", "destination": "/api/chat", "has": [] }] }"#;
+        assert!(routes(conditional).is_err_and(|error| error.to_string().contains("has")));
+    }
+}

@@ -1,0 +1,61 @@
+//! `cargo dev`: the whole product on this machine, with one command.
+//!
+//! Builds the functions and starts what they need: a database, a model, and the gateway that stands
+//! in for the platform. What runs is what is deployed. Owns the order of things and what is printed.
+
+mod options;
+mod report;
+mod stack;
+mod variables;
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+
+use stack::Stack;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The text says what to do; a backtrace would bury it.
+            report::complain(&format!("cargo dev: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<()> {
+    let Some(options) = options::parse(lexopt::Parser::from_env())? else {
+        report::say(options::HELP);
+        return Ok(());
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("this crate is in no workspace")?;
+
+    // Until here a signal simply ends this process, and with it whatever it has started.
+    let stack = Stack::start(&options, root).await?;
+    stopped().await?;
+    report::say("Stopping.");
+    tokio::select! {
+        () = stack.stop() => Ok(()),
+        // Asked a second time: at once.
+        result = stopped() => result,
+    }
+}
+
+/// Ctrl-C, the end of the terminal, or the polite `kill`.
+async fn stopped() -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
+}

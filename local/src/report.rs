@@ -1,0 +1,98 @@
+//! What `cargo dev` prints.
+
+use std::io::{self, Write};
+
+use local::{gateway::Routes, model::Model, postgres::Server};
+
+use crate::variables::Variables;
+
+pub(crate) fn say(text: &str) {
+    // Nobody reads it any longer: that is no reason to stop.
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+pub(crate) fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+pub(crate) fn log_line(function: &str, line: &str) {
+    say(&format!("{function:>8} | {line}"));
+}
+
+pub(crate) fn text(
+    port: u16,
+    routes: &Routes,
+    variables: &Variables,
+    server: Option<&Server>,
+    model: Option<&Model>,
+) -> String {
+    let site = format!("http://localhost:{port}");
+    let api = routes
+        .paths()
+        .map(|path| format!("{site}{path}"))
+        .collect::<Vec<_>>()
+        .join("\n            ");
+    let url = variables.get("DATABASE_URL").unwrap_or_default();
+    let (database, data) = match server {
+        Some(server) => (
+            format!("{} {url}", server.psql().display()),
+            server.folder().display().to_string(),
+        ),
+        None => (
+            format!("psql \"$DATABASE_URL\"  ({})", without_secrets(&url)),
+            "in that database".to_owned(),
+        ),
+    };
+    let model = match model {
+        Some(model) => format!(
+            "offline, for there is no OPENAI_API_KEY: {}",
+            model.base_url()
+        ),
+        None => variables
+            .get("OPENAI_BASE_URL")
+            .unwrap_or_else(|| "OpenAI".to_owned()),
+    };
+    format!(
+        "
+  page      {site}/
+  API       {api}
+  database  {database}
+  data      {data}
+  model     {model}
+
+Try it:
+  curl -s localhost:{port}/chat -H 'content-type: application/json' -d '{{\"message\":\"What is a humanoid robot?\"}}'
+
+Ctrl-C stops everything; the data are kept.
+"
+    )
+}
+
+/// The host and the database of a URL, without the user, the password and the parameters.
+fn without_secrets(url: &str) -> &str {
+    let Some((_, rest)) = url.split_once("://") else {
+        return "from DATABASE_URL";
+    };
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    rest.split_once('?').map_or(rest, |(rest, _)| rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn a_database_of_ones_own_is_shown_without_its_password() {
+        let shown = [
+            "postgresql://ada:p@ss?word@db.example/book?sslmode=require",
+            "postgres://db.example/book",
+        ];
+        for url in shown {
+            assert_eq!(without_secrets(url), "db.example/book");
+        }
+        assert_eq!(
+            without_secrets("host=db.example password=secret"),
+            "from DATABASE_URL"
+        );
+    }
+}

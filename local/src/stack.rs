@@ -1,0 +1,163 @@
+//! The parts in the order in which they are started, and stopped.
+//!
+//! Every part ends with this process in any case; stopping them in order is for requests on their
+//! way, whose answers are still to be stored.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use local::{
+    folders,
+    function::Environment,
+    gateway::{self, Functions, Gateway, Routes},
+    model::{self, Model},
+    postgres::Server,
+};
+use tokio::task::block_in_place;
+
+use crate::{options::Options, report, variables::Variables};
+
+const DATABASE: &str = "textbook";
+/// How long functions may take to finish what they are at.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+pub(crate) struct Stack {
+    gateway: Gateway,
+    functions: Arc<Functions>,
+    // These two are still needed while the functions end: they are dropped after them.
+    _model: Option<Model>,
+    _server: Option<Server>,
+}
+
+impl Stack {
+    pub(crate) async fn start(options: &Options, root: &Path) -> Result<Self> {
+        // First what fails at once, then what takes its time.
+        let routes = Routes::read(root)?;
+        let mut variables = Variables::read(root)?;
+        let listeners = gateway::bind(options.port).await?;
+        let binaries = block_in_place(|| build(root))?;
+
+        let server = block_in_place(|| database(options, root, &mut variables))?;
+        migrate(&binaries, root, &variables)?;
+
+        let model = if variables.get("OPENAI_API_KEY").is_none() {
+            Some(model::start().await?)
+        } else {
+            None
+        };
+        if let Some(model) = &model {
+            variables.set("OPENAI_API_KEY", "offline");
+            variables.set("OPENAI_BASE_URL", model.base_url());
+            // A proxy of this machine's network cannot reach what runs on the machine itself.
+            let direct = variables
+                .get("NO_PROXY")
+                .map(|hosts| format!("{hosts},"))
+                .unwrap_or_default();
+            variables.set("NO_PROXY", format!("{direct}127.0.0.1,localhost"));
+        }
+        if variables.get("CORS_ORIGINS").is_none() {
+            variables.set("CORS_ORIGINS", format!("http://localhost:{}", options.port));
+        }
+
+        let report = report::text(
+            options.port,
+            &routes,
+            &variables,
+            server.as_ref(),
+            model.as_ref(),
+        );
+        let environment = Environment::Inherited(variables.into_pairs());
+        let log = Arc::new(report::log_line);
+        let functions = Arc::new(Functions::new(
+            routes.functions(),
+            &binaries,
+            root,
+            environment,
+            log,
+        ));
+        functions.start().await?;
+        let gateway = gateway::serve(
+            listeners,
+            &root.join("public"),
+            routes,
+            Arc::clone(&functions),
+        )?;
+        report::say(&report);
+        Ok(Self {
+            gateway,
+            functions,
+            _model: model,
+            _server: server,
+        })
+    }
+
+    pub(crate) async fn stop(self) {
+        drop(self.gateway);
+        self.functions.stop(DRAIN_LIMIT).await;
+    }
+}
+
+/// Builds the real binaries and returns their folder, which is this program's own.
+fn build(root: &Path) -> Result<PathBuf> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+    command.args(["build", "--bins"]).current_dir(root);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let status = command.status().context("cannot run cargo")?;
+    ensure!(status.success(), "the functions do not compile: see above");
+    let program = env::current_exe()?;
+    Ok(program
+        .parent()
+        .context("this program is in no folder")?
+        .to_owned())
+}
+
+/// The embedded server, unless `DATABASE_URL` names another; sets `DATABASE_URL`.
+fn database(options: &Options, root: &Path, variables: &mut Variables) -> Result<Option<Server>> {
+    if variables.get("DATABASE_URL").is_some() {
+        ensure!(
+            !options.reset,
+            "--reset is for the embedded database, and DATABASE_URL names another"
+        );
+        return Ok(None);
+    }
+    // One a checkout: the path with other separators is a folder's name, and can be read.
+    let project = root.to_string_lossy().replace('/', "%");
+    let data = folders::cache()?.join("data");
+    let folder = data.join(project.trim_start_matches('%'));
+    if options.reset {
+        Server::erase(&folder)?;
+    }
+    let server = Server::persistent(&folder)?;
+    if !server.has_database(DATABASE)? {
+        server.create_database(DATABASE, None)?;
+    }
+    variables.set("DATABASE_URL", server.url(DATABASE));
+    variables.set("DATABASE_URL_UNPOOLED", server.url(DATABASE));
+    Ok(Some(server))
+}
+
+fn migrate(binaries: &Path, root: &Path, variables: &Variables) -> Result<()> {
+    let output = Command::new(binaries.join("migrate"))
+        .envs(variables.clone().into_pairs())
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot run migrate")?;
+    let said = [output.stdout, output.stderr]
+        .map(|words| String::from_utf8_lossy(&words).into_owned())
+        .concat();
+    ensure!(
+        output.status.success(),
+        "the migrations failed:\n{}",
+        said.trim_end()
+    );
+    Ok(())
+}

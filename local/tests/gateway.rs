@@ -1,0 +1,221 @@
+//! The gateway in front of a real process, over HTTP: what the platform would do with a request.
+
+mod stub;
+
+use std::{
+    fs,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use futures_util::StreamExt;
+use local::{
+    function::Environment,
+    gateway::{self, Functions, Gateway, Routes},
+};
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+use tokio::time::sleep;
+
+struct Site {
+    url: String,
+    client: Client,
+    functions: Arc<Functions>,
+    log: Arc<Mutex<Vec<String>>>,
+    _gateway: Gateway,
+    _root: tempfile::TempDir,
+}
+
+/// A project with one function, `/echo` rewritten to it, and a page.
+async fn site() -> Result<Site> {
+    let root = tempfile::tempdir()?;
+    fs::create_dir(root.path().join("api"))?;
+    fs::write(root.path().join("api/stub_function.rs"), "")?;
+    fs::create_dir(root.path().join("public"))?;
+    fs::write(root.path().join("public/index.html"), "the page")?;
+    let rewrites =
+        r#"{ "rewrites": [{ "source": "/echo", "destination": "/api/stub_function" }] }"#;
+    fs::write(root.path().join("vercel.json"), rewrites)?;
+
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let lines = Arc::clone(&log);
+    let on_line = Arc::new(move |_: &str, line: &str| {
+        lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line.to_owned());
+    });
+    let routes = Routes::read(root.path())?;
+    let environment = Environment::Only(Vec::new());
+    let names = routes.functions();
+    let functions = Functions::new(names, &stub::folder()?, root.path(), environment, on_line);
+    let functions = Arc::new(functions);
+    let listeners = gateway::bind(0).await?;
+    let port = listeners[0].local_addr()?.port();
+    let public = root.path().join("public");
+    let gateway = gateway::serve(listeners, &public, routes, Arc::clone(&functions))?;
+    Ok(Site {
+        url: format!("http://127.0.0.1:{port}"),
+        client: Client::builder().no_proxy().build()?,
+        functions,
+        log,
+        _gateway: gateway,
+        _root: root,
+    })
+}
+
+impl Site {
+    async fn get(&self, path: &str) -> Result<(StatusCode, String)> {
+        let response = self
+            .client
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await?;
+        Ok((response.status(), response.text().await?))
+    }
+}
+
+#[tokio::test]
+async fn a_function_sees_the_path_that_was_asked_for_and_who_really_asks() -> Result<()> {
+    let site = site().await?;
+    let request = site
+        .client
+        .post(format!("{}/echo?a=%20b", site.url))
+        .header("x-forwarded-for", "6.6.6.6")
+        .header("x-real-ip", "6.6.6.6")
+        .header("x-vercel-forwarded-for", "6.6.6.6")
+        .header("x-forwarded-host", "evil.example")
+        .header("connection", "keep-alive, x-secret")
+        .header("x-secret", "1")
+        .body("12345");
+    let seen = request.send().await?.text().await?;
+    let host = site.url.trim_start_matches("http://");
+    for line in [
+        "POST /echo?a=%20b",
+        "body: 5 bytes",
+        "x-forwarded-for: 127.0.0.1",
+        "x-real-ip: 127.0.0.1",
+        "x-vercel-forwarded-for: 127.0.0.1",
+        "x-forwarded-proto: http",
+        &format!("x-forwarded-host: {host}"),
+        &format!("host: {host}"),
+        // Nothing of our own environment but PATH.
+        "variables named HOME: 0",
+    ] {
+        assert!(
+            seen.lines().any(|seen| seen == line),
+            "{line} is not in:\n{seen}"
+        );
+    }
+    assert!(seen.contains("x-vercel-id: dev1::"));
+    assert!(!seen.contains("6.6.6.6") && !seen.contains("x-secret"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn pages_are_served_and_unknown_paths_are_not_found() -> Result<()> {
+    let site = site().await?;
+    assert_eq!(
+        site.get("/").await?,
+        (StatusCode::OK, "the page".to_owned())
+    );
+    assert_eq!(
+        site.get("/nothing").await?,
+        (StatusCode::NOT_FOUND, "Not found\n".to_owned())
+    );
+    assert_eq!(
+        site.get("/../api/stub_function.rs").await?.0,
+        StatusCode::NOT_FOUND
+    );
+    let (status, body) = site.get("/api/nothing").await?;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        serde_json::from_str::<Value>(&body)?["error"]["code"],
+        "not_found"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_over_the_platforms_limit_is_refused() -> Result<()> {
+    let site = site().await?;
+    let response = site
+        .client
+        .post(format!("{}/echo", site.url))
+        .body(vec![b'a'; 4_500_001])
+        .send()
+        .await?;
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let response = site
+        .client
+        .post(format!("{}/echo", site.url))
+        .body(vec![b'a'; 4_500_000])
+        .send()
+        .await?;
+    assert!(response.text().await?.contains("body: 4500000 bytes"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_is_passed_on_as_it_comes_and_ends_with_its_reader() -> Result<()> {
+    let site = site().await?;
+    site.functions.start().await?;
+    let since = Instant::now();
+    let response = site
+        .client
+        .get(format!("{}/echo?stream", site.url))
+        .send()
+        .await?;
+    let mut chunks = response.bytes_stream();
+    let first = chunks.next().await.context("no chunk")??;
+    assert_eq!(&first[..], b"0\n");
+    assert!(
+        since.elapsed() < Duration::from_millis(500),
+        "all 20 chunks take a second"
+    );
+
+    drop(chunks);
+    while !site
+        .log
+        .lock()
+        .unwrap()
+        .iter()
+        .any(|line| line == "stream dropped at its middle")
+    {
+        assert!(
+            since.elapsed() < Duration::from_secs(5),
+            "the function went on"
+        );
+        sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_function_that_died_is_started_again_for_the_next_request() -> Result<()> {
+    let site = site().await?;
+    let (status, body) = site.get("/echo?die").await?;
+    assert_eq!(status, StatusCode::BAD_GATEWAY);
+    let body: Value = serde_json::from_str(&body)?;
+    assert_eq!(body["error"]["code"], "bad_gateway");
+    assert!(
+        body["request_id"]
+            .as_str()
+            .is_some_and(|id| id.starts_with("dev1::"))
+    );
+    let (status, body) = site.get("/echo").await?;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_said_to_be() -> Result<()> {
+    let listeners = gateway::bind(0).await?;
+    let port = listeners[0].local_addr()?.port();
+    let error = gateway::bind(port).await.map(drop).unwrap_err();
+    let expected =
+        format!("port {port} is in use by another program: choose another with `--port`");
+    assert_eq!(error.to_string(), expected);
+    Ok(())
+}

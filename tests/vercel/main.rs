@@ -1,0 +1,238 @@
+//! The bundle under Vercel's own command line, without an account: `vercel build` makes what is
+//! deployed, `vercel dev` serves it. Apart from the suite, for it needs Node: `.ci/run` runs it.
+
+#![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the harness serves other tests, too"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use harness::World;
+use harness::model::ANSWER;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// What the functions may ask of the machine that they run on: the C library and its parts.
+const SYSTEM_LIBRARIES: [&str; 5] = [
+    "linux-vdso.so",
+    "libc.so",
+    "libm.so",
+    "libgcc_s.so",
+    "/ld-linux",
+];
+
+#[test]
+fn vercel_build_makes_two_functions_that_run_on_a_bare_image() {
+    let copy = copy("build");
+    let project = json!({
+        "projectId": "prj_local",
+        "orgId": "team_local",
+        "projectName": "textbook-chat",
+        "settings": { "framework": null },
+    });
+    write(
+        &copy.join(".vercel/project.json"),
+        project.to_string().as_bytes(),
+    );
+    let output = vercel(&copy)
+        .args(["build", "--yes", "--non-interactive"])
+        .env("VERCEL_BUILD_IMAGE", "1")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+
+    let made = copy.join(".vercel/output");
+    for name in ["chat", "health"] {
+        let config = made.join(format!("functions/api/{name}.func/.vc-config.json"));
+        let config: Value = serde_json::from_slice(&fs::read(config).unwrap()).unwrap();
+        assert_eq!(config["maxDuration"], 60, "{config}");
+        assert_eq!(config["supportsResponseStreaming"], true, "{config}");
+        let executable = copy.join(config["filePathMap"]["executable"].as_str().unwrap());
+        let libraries = Command::new("ldd").arg(&executable).output().unwrap();
+        let libraries = String::from_utf8(libraries.stdout).unwrap();
+        assert!(libraries.contains("libc.so"), "{libraries}");
+        for library in libraries.lines() {
+            let known = SYSTEM_LIBRARIES.iter().any(|known| library.contains(known));
+            assert!(known, "{name} needs {library}");
+        }
+    }
+    let functions = names(&made.join("functions/api"));
+    assert_eq!(functions, ["chat.func", "health.func"]);
+    assert_eq!(
+        names(&made.join("static")),
+        names(&Path::new(ROOT).join("public")),
+        "nothing but public/ is published"
+    );
+}
+
+#[tokio::test]
+async fn vercel_dev_answers_through_the_rewrites() {
+    let world = World::new().await;
+    let copy = copy("dev");
+    // `vercel dev` compiles at the first request; its compiler's time is no part of the story.
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--bins"])
+        .current_dir(&copy)
+        .env("CARGO_TARGET_DIR", target())
+        .status()
+        .unwrap();
+    assert!(built.success());
+
+    let mut command = vercel(&copy);
+    command
+        .args(["dev", "--local", "--yes", "--non-interactive"])
+        .args(["--listen", "127.0.0.1:0"])
+        .envs(world.settings().iter().cloned())
+        .process_group(0)
+        .stderr(Stdio::piped());
+    let mut dev = tokio::process::Command::from(command).spawn().unwrap();
+    let mut lines = BufReader::new(dev.stderr.take().unwrap()).lines();
+    let ready = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if let Some((_, url)) = line.split_once("Ready! Available at ") {
+                return url.trim().to_owned();
+            }
+        }
+        panic!("vercel dev ended before it was ready");
+    };
+    let url = tokio::time::timeout(Duration::from_secs(60), ready)
+        .await
+        .unwrap();
+    // What it says from now on must not fill the pipe.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+
+    let http = reqwest::Client::new();
+    let health = http.get(format!("{url}/health")).send().await.unwrap();
+    assert_eq!(health.status(), 200);
+    assert_eq!(health.text().await.unwrap(), r#"{"status":"healthy"}"#);
+    let ready = http
+        .get(format!("{url}/health?check=ready"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(ready.status(), 200, "{}", ready.text().await.unwrap());
+
+    let ask = async |body: Value| {
+        let request = http.post(format!("{url}/chat")).json(&body);
+        let reply = request.send().await.unwrap();
+        assert_eq!(reply.status(), 200);
+        reply.json::<Value>().await.unwrap()
+    };
+    let first = ask(json!({ "message": "What is a humanoid robot?" })).await;
+    assert_eq!(first["response"], ANSWER);
+    let again = ask(json!({ "message": "And?", "session_id": first["session_id"] })).await;
+    assert_eq!(again["session_id"], first["session_id"]);
+    assert_eq!(world.database.counts().await, (1, 4));
+
+    let page = http.get(&url).send().await.unwrap().text().await.unwrap();
+    assert_eq!(
+        page,
+        fs::read_to_string(Path::new(ROOT).join("public/index.html")).unwrap()
+    );
+    for private in ["/Cargo.toml", "/src/lib.rs", "/.env.example"] {
+        let reply = http.get(format!("{url}{private}")).send().await.unwrap();
+        assert_eq!(reply.status(), 404, "{private}");
+    }
+    Command::new("kill")
+        .arg(dev.id().unwrap().to_string())
+        .status()
+        .unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(30), dev.wait()).await;
+    assert!(ended.is_ok(), "vercel dev does not stop");
+}
+
+/// Vercel's command line in a folder, with an environment of its own: no account, no questions.
+fn vercel(folder: &Path) -> Command {
+    let program = Path::new(ROOT).join("tests/vercel/node_modules/vercel/dist/vc.js");
+    assert!(
+        program.exists(),
+        "Vercel's command line is not there; run: npm ci --prefix tests/vercel --ignore-scripts --omit=optional"
+    );
+    let inherited = ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME"];
+    let inherited = inherited.map(|name| (name, std::env::var_os(name)));
+    let inherited = inherited
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    let mut command = Command::new("node");
+    command
+        .arg(program)
+        .arg("--global-config")
+        .arg(target().join("vercel/config"))
+        .current_dir(folder)
+        .env_clear()
+        .envs(inherited)
+        .envs([
+            ("VERCEL_TELEMETRY_DISABLED", "1"),
+            ("VERCEL_CLI_USE_NATIVE_BINARY", "0"),
+            ("NO_UPDATE_NOTIFIER", "1"),
+            ("NO_COLOR", "1"),
+            ("CARGO_NET_OFFLINE", "true"),
+        ])
+        .env("CARGO_TARGET_DIR", target())
+        .stdin(Stdio::null());
+    command
+}
+
+/// The dependencies that the suite has built serve here, too.
+fn target() -> PathBuf {
+    // …/target/debug/chat
+    let program = Path::new(env!("CARGO_BIN_EXE_chat"));
+    program.ancestors().nth(2).unwrap().to_owned()
+}
+
+/// A copy of the files that git knows, in a place that is always the same: cargo builds again
+/// what it finds in another one.
+fn copy(name: &str) -> PathBuf {
+    let folder = target().join("vercel").join(name);
+    let known = Command::new("git")
+        .args(["ls-files", "-z"])
+        .current_dir(ROOT)
+        .output()
+        .unwrap();
+    assert!(known.status.success(), "this is no git checkout");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    for file in String::from_utf8(known.stdout)
+        .unwrap()
+        .split_terminator('\0')
+    {
+        let source = Path::new(ROOT).join(file);
+        if source.is_file() {
+            write(&folder.join(file), &fs::read(source).unwrap());
+        }
+    }
+    folder
+}
+
+fn write(file: &Path, bytes: &[u8]) {
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, bytes).unwrap();
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
