@@ -166,9 +166,10 @@ fn make_client(settings: &ModelSettings) -> Result<Client<OpenAIConfig>, Error> 
     let config = OpenAIConfig::new()
         .with_api_base(&settings.base_url)
         .with_api_key(settings.api_key.expose_secret());
+    let sender = http.clone();
     let service = tower::service_fn(
         move |request: async_openai::middleware::HttpRequestFactory| {
-            let http = http.clone();
+            let http = sender.clone();
             async move {
                 let request = request.build().await?;
                 let response = http.execute(request).await?;
@@ -180,7 +181,7 @@ fn make_client(settings: &ModelSettings) -> Result<Client<OpenAIConfig>, Error> 
             }
         },
     );
-    Ok(Client::with_config(config).with_http_service(service))
+    Ok(Client::build(http, config).with_http_service(service))
 }
 
 impl Refusal {
