@@ -4,6 +4,7 @@
 //! needed.
 
 use crate::config::{Problems, Settings};
+use crate::cors::Origins;
 use crate::database::Database;
 use crate::error::{Code, Failure};
 use crate::llm::Model;
@@ -29,7 +30,7 @@ impl App {
     pub fn boot() -> Self {
         let app = Self::new(Settings::from_environment());
         if let Err(problems) = &app.0 {
-            for problem in &problems.0 {
+            for problem in &problems.problems {
                 tracing::error!(
                     variable = problem.variable,
                     problem = problem.message,
@@ -48,6 +49,15 @@ impl App {
             model: Model::new(settings.model.clone()),
             settings,
         }))
+    }
+
+    /// The pages that may call, as far as they are known.
+    #[must_use]
+    pub fn origins(&self) -> &Origins {
+        match &self.0 {
+            Ok(ready) => &ready.settings.origins,
+            Err(problems) => &problems.origins,
+        }
     }
 
     /// What a turn works with.

@@ -18,7 +18,8 @@ use crate::app::{App, Ready};
 use crate::error::Failure;
 use crate::http::{Call, Reply, Route, json};
 use crate::question::Question;
-use crate::{prompt, retrieval, session};
+use crate::session::{self, Turn};
+use crate::{prompt, retrieval};
 
 /// `POST /chat`
 pub const ROUTE: Route = Route {
@@ -54,21 +55,22 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
 
 async fn answer_question(app: &App, question: &Question) -> Result<Answer, Failure> {
     let Ready {
-        settings,
-        database,
-        model,
+        settings, database, ..
     } = app.ready()?;
-    let about_passage = question.selected_text.is_some();
-
-    let history_messages = if about_passage {
-        0
-    } else {
-        settings.history_messages
+    let history_messages = match question.selected_text {
+        Some(_) => 0,
+        None => settings.history_messages,
     };
     let turn = session::begin(database, question, history_messages).await?;
     Span::current().record("session_id", tracing::field::display(turn.session_id));
+    ask_model(app.ready()?, question, &turn)
+        .await
+        // The question is stored: who asks again can do so in the same conversation.
+        .map_err(|failure| failure.in_session(turn.session_id))
+}
 
-    let passages = if about_passage {
+async fn ask_model(app: &Ready, question: &Question, turn: &Turn) -> Result<Answer, Failure> {
+    let passages = if question.selected_text.is_some() {
         Vec::new()
     } else {
         retrieval::search(question).await?
@@ -76,14 +78,14 @@ async fn answer_question(app: &App, question: &Question) -> Result<Answer, Failu
     // Random for the request, and known to nobody who wrote one of its texts.
     let mark = Uuid::new_v4().simple().to_string();
     let messages = prompt::build(
-        &settings.book_title,
+        &app.settings.book_title,
         &turn.history,
         &passages,
         question,
         &mark,
     );
 
-    let mut stream = model.ask(&messages).await?;
+    let mut stream = app.model.ask(&messages).await?;
     let mut response = String::new();
     while let Some(text) = stream.next().await? {
         response.push_str(&text);
@@ -91,11 +93,11 @@ async fn answer_question(app: &App, question: &Question) -> Result<Answer, Failu
     // PostgreSQL's text cannot hold it, and no reader misses it.
     response.retain(|c| c != '\0');
 
-    let stored_at = session::finish(database, &turn, &response).await?;
+    let stored_at = session::finish(&app.database, turn, &response).await?;
     Ok(Answer {
         response,
         session_id: turn.session_id,
-        timestamp: timestamp(stored_at.unwrap_or_else(Utc::now)),
+        timestamp: timestamp(stored_at),
     })
 }
 

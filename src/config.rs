@@ -5,11 +5,13 @@
 //! and never a value: the values are secrets.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use tokio_postgres::config::{Host, SslMode};
 
 use crate::cors::Origins;
 
@@ -91,12 +93,17 @@ pub struct Problem {
 }
 
 /// Every [`Problem`] of an environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(pub Vec<Problem>);
+#[derive(Debug, Clone)]
+pub struct Problems {
+    /// At least one.
+    pub problems: Vec<Problem>,
+    /// The origins where they are right, so that their pages can read what is wrong.
+    pub origins: Origins,
+}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, problem) in self.0.iter().enumerate() {
+        for (i, problem) in self.problems.iter().enumerate() {
             let separator = if i == 0 { "" } else { "; " };
             write!(f, "{separator}{} {}", problem.variable, problem.message)?;
         }
@@ -131,9 +138,18 @@ struct Environment {
 
 /// Reads `.env` of the working directory where there is one, for local runs. It never overrides
 /// the real environment.
-pub fn load_dotenv() {
-    // A missing file is the ordinary case; one that cannot be read shows as missing settings.
-    let _ = dotenvy::dotenv();
+///
+/// # Errors
+///
+/// Says that the file is malformed, without quoting it; what stands before that place is read.
+pub fn load_dotenv() -> Result<(), &'static str> {
+    match dotenvy::from_path(".env") {
+        Err(dotenvy::Error::LineParse(..)) => Err(
+            ".env is malformed, and the rest of it is ignored: put values with spaces in quotes",
+        ),
+        // No such file is the ordinary case.
+        _ => Ok(()),
+    }
 }
 
 /// The environment's variables; one that is not Unicode cannot be a setting of ours.
@@ -161,10 +177,15 @@ impl Settings {
     ) -> Result<Self, Problems> {
         let variables = variables.filter(|(_, value)| !value.trim().is_empty());
         let raw: Environment = envy::from_iter(variables).map_err(|error| {
-            Problems(vec![Problem {
+            let message = error.to_string();
+            let problems = vec![Problem {
                 variable: "environment",
-                message: error.to_string(),
-            }])
+                message,
+            }];
+            Problems {
+                problems,
+                origins: Origins::default(),
+            }
         })?;
         let mut check = Check(Vec::new());
         let api_key = check.required("OPENAI_API_KEY", raw.openai_api_key, key);
@@ -206,12 +227,23 @@ impl Settings {
             raw.database_statement_timeout_ms,
             5_000,
         );
+        let base_url = raw
+            .openai_base_url
+            .unwrap_or_else(|| "https://api.openai.com/v1".into());
+        let base_url = check.required("OPENAI_BASE_URL", Some(base_url), check_base_url);
         let pool_size = check.number("DATABASE_POOL_SIZE", raw.database_pool_size, 4);
 
-        let (Some(api_key), Some(postgres), Some(origins), true) =
-            (api_key, postgres, origins, check.0.is_empty())
-        else {
-            return Err(Problems(check.0));
+        let (Some(api_key), Some(postgres), Some(origins), Some(base_url), true) = (
+            api_key,
+            postgres,
+            origins.clone(),
+            base_url,
+            check.0.is_empty(),
+        ) else {
+            return Err(Problems {
+                problems: check.0,
+                origins: origins.unwrap_or_default(),
+            });
         };
         Ok(Self {
             book_title: raw
@@ -222,11 +254,7 @@ impl Settings {
             history_messages,
             model: ModelSettings {
                 api_key,
-                base_url: raw
-                    .openai_base_url
-                    .unwrap_or_else(|| "https://api.openai.com/v1".into())
-                    .trim_end_matches('/')
-                    .to_owned(),
+                base_url,
                 name: raw.openai_model.unwrap_or_else(|| "gpt-5.4-mini".into()),
                 reasoning_effort: match raw.openai_reasoning_effort.as_deref() {
                     None => Some("none".into()),
@@ -297,28 +325,62 @@ fn key(text: String) -> Result<SecretString, String> {
     }
 }
 
-/// Parses a PostgreSQL URL; its problems never quote it.
+/// Parses a PostgreSQL URL.
+///
+/// A host that is not this machine is reached over TLS, whatever `sslmode` says short of
+/// `disable`: with `prefer`, the driver's default, anybody on the way could switch it off.
 ///
 /// # Errors
 ///
-/// Says what is wrong, without the URL.
+/// Says what is wrong, never a part of the URL: a slip of the paste puts the password anywhere.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "the shape that `Check::required` calls"
 )]
 pub fn database_url(url: String) -> Result<tokio_postgres::Config, String> {
-    let config: tokio_postgres::Config = url.trim().parse().map_err(|error| {
-        let mut reason = String::from("is not a PostgreSQL URL");
-        if let Some(source) = std::error::Error::source(&error) {
-            reason = format!("{reason}: {source}");
-        }
-        if url.contains("sslmode=verify") {
-            reason.push_str("; use sslmode=require, certificates are verified with it");
-        }
-        reason
+    let url = url.trim();
+    if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {
+        return Err("must begin with postgresql:// (no quotes, nothing in front)".into());
+    }
+    if url.contains("sslmode=verify") {
+        return Err("must say sslmode=require: certificates are verified with it".into());
+    }
+    let mut config: tokio_postgres::Config = url.parse().map_err(|_| {
+        "is not a PostgreSQL URL: postgresql://user:password@host/database?sslmode=require, \
+         with special characters of the password percent-encoded"
     })?;
     if config.get_hosts().is_empty() {
         return Err("names no host".into());
     }
+    if config.get_ssl_mode() == SslMode::Prefer && !config.get_hosts().iter().all(is_here) {
+        config.ssl_mode(SslMode::Require);
+    }
     Ok(config)
+}
+
+fn is_here(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    }
+}
+
+/// Checks the URL of a model's API.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that `Check::required` calls"
+)]
+fn check_base_url(url: String) -> Result<String, String> {
+    let uri: Option<http::Uri> = url.trim().parse().ok();
+    let right = uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
+    });
+    if right {
+        Ok(url.trim().trim_end_matches('/').to_owned())
+    } else {
+        Err("must be a URL such as https://api.openai.com/v1".into())
+    }
 }

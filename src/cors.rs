@@ -23,10 +23,20 @@ impl Origins {
     ///
     /// # Errors
     ///
-    /// Says which entry is not an origin, and what one looks like.
+    /// Says which entry is not an origin, and what one looks like. Never quotes it: a slip of the
+    /// paste may have put anything there.
     pub fn parse(list: &str) -> Result<Self, String> {
         let entries = list.split(',').map(str::trim).filter(|e| !e.is_empty());
-        let patterns: Vec<_> = entries.map(Pattern::parse).collect::<Result<_, _>>()?;
+        let patterns = entries.enumerate().map(|(i, entry)| {
+            Pattern::parse(entry).ok_or_else(|| {
+                format!(
+                    "has an entry, number {}, that is not an origin: write scheme://host or \
+                     scheme://host:port, without a path",
+                    i + 1
+                )
+            })
+        });
+        let patterns: Vec<_> = patterns.collect::<Result<_, _>>()?;
         if patterns.is_empty() {
             return Err("lists no origin, such as https://book.example".into());
         }
@@ -36,31 +46,26 @@ impl Origins {
     /// Whether a page of this origin may call.
     #[must_use]
     pub fn allow(&self, origin: &str) -> bool {
-        Pattern::parse(origin).is_ok_and(|origin| self.0.iter().any(|p| p.matches(&origin)))
+        Pattern::parse(origin).is_some_and(|origin| self.0.iter().any(|p| p.matches(&origin)))
     }
 }
 
 impl Pattern {
-    fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!(
-                "{text:?} is not an origin: write scheme://host or scheme://host:port, without a path"
-            )
-        };
+    fn parse(text: &str) -> Option<Self> {
         let text = text.strip_suffix('/').unwrap_or(text);
-        let (scheme, authority) = text.split_once("://").ok_or_else(wrong)?;
+        let (scheme, authority) = text.split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();
-        let (host, port) = split_port(authority).ok_or_else(wrong)?;
+        let (host, port) = split_port(authority)?;
         let valid = |c: char| c.is_ascii_alphanumeric() || "-_.*[]:".contains(c);
         if !matches!(scheme.as_str(), "http" | "https")
             || host.is_empty()
             || !host.chars().all(valid)
         {
-            return Err(wrong());
+            return None;
         }
         let port = port.or(default_port(&scheme));
         let labels: Vec<_> = host.split('.').map(str::to_ascii_lowercase).collect();
-        Ok(Self {
+        Some(Self {
             scheme,
             labels,
             port,

@@ -6,16 +6,14 @@
 //!
 //! This module knows no table; the SQL stands beside its verb, in [`crate::session`].
 
-use std::time::Instant;
-
 use deadpool_postgres::TimeoutType;
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use postgres_native_tls::MakeTlsConnector;
 use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::SslMode;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{NoTls, Row};
 
@@ -57,6 +55,9 @@ pub enum Error {
     /// The statement did not end within its time limit.
     #[error("statement {0} did not end in time")]
     StatementTimeout(&'static str),
+    /// The statement ran and returned no row, where one was certain.
+    #[error("statement {0} returned nothing")]
+    Unexpected(&'static str),
     /// The server refused the statement, or the connection broke twice.
     #[error("statement {statement} failed: {reason}")]
     Statement {
@@ -101,20 +102,23 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// When there is no connection in time, or the statement fails or takes too long. A
-    /// connection whose statement took too long is thrown away.
+    /// When there is no connection in time, or the statement fails or takes too long; both
+    /// attempts together take no longer than connecting and one statement may. A connection whose
+    /// statement took too long is thrown away, with those that idle beside it.
     pub async fn query(
         &self,
         statement: &Statement,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, Error> {
         let started = Instant::now();
-        let result = match self.attempt(statement, parameters).await {
+        let deadline = started + self.settings.connect_timeout + self.settings.statement_timeout;
+        let attempt = || self.attempt(statement, parameters, deadline);
+        let result = match attempt().await {
             Attempt::ConnectionDied(reason) => {
                 tracing::warn!(statement = statement.name, reason, "connection was dead");
                 // What else idles in the pool is as old as the one that died.
                 self.pool().await?.retain(|_, _| false);
-                match self.attempt(statement, parameters).await {
+                match attempt().await {
                     Attempt::ConnectionDied(reason) => Err(Error::Statement {
                         statement: statement.name,
                         reason,
@@ -136,13 +140,19 @@ impl Database {
         result
     }
 
-    async fn attempt(&self, statement: &Statement, parameters: &[Parameter<'_>]) -> Attempt {
-        let connection = match self.connection().await {
+    async fn attempt(
+        &self,
+        statement: &Statement,
+        parameters: &[Parameter<'_>],
+        deadline: Instant,
+    ) -> Attempt {
+        let connection = match self.connection(deadline).await {
             Ok(connection) => connection,
             Err(error) => return Attempt::Failed(error),
         };
         let query = connection.query_typed(statement.sql, parameters);
-        let outcome = tokio::time::timeout(self.settings.statement_timeout, query).await;
+        let deadline = deadline.min(Instant::now() + self.settings.statement_timeout);
+        let outcome = timeout_at(deadline, query).await;
         match outcome {
             Ok(Ok(rows)) => Attempt::Done(rows),
             Ok(Err(error)) if is_dead(&connection, &error) => {
@@ -154,14 +164,19 @@ impl Database {
                 reason: describe(&error),
             }),
             Err(_elapsed) => {
+                if let Some(pool) = Object::pool(&connection) {
+                    pool.retain(|_, _| false);
+                }
                 drop(Object::take(connection));
                 Attempt::Failed(Error::StatementTimeout(statement.name))
             }
         }
     }
 
-    async fn connection(&self) -> Result<Object, Error> {
-        self.pool().await?.get().await.map_err(|error| {
+    async fn connection(&self, deadline: Instant) -> Result<Object, Error> {
+        let connection = timeout_at(deadline, self.pool().await?.get()).await;
+        let connection = connection.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create)));
+        connection.map_err(|error| {
             Error::NoConnection(match error {
                 PoolError::Timeout(TimeoutType::Wait) => "the pool was busy for too long".into(),
                 PoolError::Timeout(_) => "connecting took too long".into(),
@@ -224,16 +239,12 @@ pub fn tls() -> Result<MakeTlsConnector, Error> {
 
 /// Whether the connection was gone, rather than the statement wrong.
 fn is_dead(connection: &Object, error: &tokio_postgres::Error) -> bool {
-    match error.code() {
-        // What a server sends on its way out; none of these has run the statement.
-        Some(code) => [
-            &SqlState::ADMIN_SHUTDOWN,
-            &SqlState::CRASH_SHUTDOWN,
-            &SqlState::CANNOT_CONNECT_NOW,
-        ]
-        .contains(&code),
-        None => error.is_closed() || connection.is_closed(),
-    }
+    // What a server or a pooler sends on its way out, which may reach us long after it was sent.
+    let farewell = error.code().is_some_and(|code| {
+        let code = code.code();
+        code.starts_with("57P") || code.starts_with("08")
+    });
+    farewell || error.is_closed() || connection.is_closed()
 }
 
 /// What the server or the driver says, without the values that PostgreSQL quotes in the details

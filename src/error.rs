@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde::Serialize;
+use uuid::Uuid;
 
 /// Every error code of the API, each with its HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,8 @@ pub struct Failure {
     pub message: Cow<'static, str>,
     /// The fields that are wrong, all of them; empty unless the request was invalid.
     pub details: Vec<Detail>,
+    /// The conversation that holds the question, once it is stored.
+    pub session_id: Option<Uuid>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -106,6 +109,7 @@ impl Failure {
             code,
             message: message.into(),
             details: Vec::new(),
+            session_id: None,
             cause: None,
         }
     }
@@ -135,6 +139,13 @@ impl Failure {
         self
     }
 
+    /// The same for a question that is stored: its conversation can be continued.
+    #[must_use]
+    pub fn in_session(mut self, session_id: Uuid) -> Self {
+        self.session_id = Some(session_id);
+        self
+    }
+
     /// The chain of causes, outermost first, joined for one log field.
     #[must_use]
     pub fn cause_chain(&self) -> Option<String> {
@@ -143,16 +154,30 @@ impl Failure {
 
     /// The response's body.
     #[must_use]
-    pub fn body(&self, request_id: &str) -> serde_json::Value {
-        let mut error = serde_json::json!({
-            "code": self.code.as_str(),
-            "message": self.message,
-        });
-        if !self.details.is_empty() {
-            error["details"] = serde_json::json!(self.details);
+    pub fn body<'a>(&'a self, request_id: &'a str) -> impl Serialize + 'a {
+        Body {
+            error: BodyError {
+                code: self.code.as_str(),
+                message: &self.message,
+                details: &self.details,
+            },
+            request_id,
         }
-        serde_json::json!({ "error": error, "request_id": request_id })
     }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: BodyError<'a>,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct BodyError<'a> {
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    details: &'a [Detail],
 }
 
 /// An error and its sources in one line, outermost first.

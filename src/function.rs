@@ -1,12 +1,16 @@
 //! Runs a route as a function of the platform: boot, then hand every request to the edge.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use vercel_runtime::{AppState, Error, Request, ResponseBody, service_fn};
 
 use crate::app::App;
 use crate::http::{Background, Route, serve};
 use crate::{config, telemetry};
+
+/// What a stopped instance gives the last responses; the platform kills it after 500 ms.
+const LINGER: Duration = Duration::from_millis(50);
 
 /// Serves `route` until the platform stops the process; returns when the turns in flight have
 /// ended.
@@ -15,8 +19,11 @@ use crate::{config, telemetry};
 ///
 /// When the platform's port cannot be listened on.
 pub async fn run(route: &'static Route) -> Result<(), Error> {
-    config::load_dotenv();
+    let dotenv = config::load_dotenv();
     telemetry::init();
+    if let Err(problem) = dotenv {
+        tracing::warn!(problem, "settings");
+    }
     let app = Arc::new(App::boot());
     vercel_runtime::run(service_fn(move |request: Request, state: AppState| {
         let app = Arc::clone(&app);
@@ -33,5 +40,8 @@ pub async fn run(route: &'static Route) -> Result<(), Error> {
             reply.map(ResponseBody)
         }
     }))
-    .await
+    .await?;
+    // The turns have ended, but their responses may still be on their way to the socket.
+    tokio::time::sleep(LINGER).await;
+    Ok(())
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use http::{Method, StatusCode};
-use serde_json::json as value;
+use serde::Serialize;
 
 use crate::app::App;
 use crate::database::Statement;
@@ -26,10 +26,28 @@ const CHECK: Statement = Statement {
     sql: "select to_regclass('messages') is not null",
 };
 
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Checks>,
+}
+
+#[derive(Serialize)]
+struct Checks {
+    settings: &'static str,
+    database: &'static str,
+}
+
 fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
     Box::pin(async move {
         if !call.query.split('&').any(|pair| pair == "check=ready") {
-            return Ok(json(StatusCode::OK, &value!({ "status": "healthy" })));
+            let status = "healthy";
+            let health = Health {
+                status,
+                checks: None,
+            };
+            return Ok(json(StatusCode::OK, &health));
         }
         let settings = if app.ready().is_ok() { "ok" } else { "failed" };
         let database = check_database(&app).await;
@@ -39,8 +57,14 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
         } else {
             (StatusCode::SERVICE_UNAVAILABLE, "unhealthy")
         };
-        let checks = value!({ "settings": settings, "database": database });
-        Ok(json(status, &value!({ "status": word, "checks": checks })))
+        let checks = Some(Checks { settings, database });
+        Ok(json(
+            status,
+            &Health {
+                status: word,
+                checks,
+            },
+        ))
     })
 }
 

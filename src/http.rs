@@ -6,7 +6,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use serde::Serialize;
+use tokio::time::timeout;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -29,6 +30,9 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// A body that is too large is still read up to here, thrown away, so that its sender gets to
 /// read the answer. The platform itself allows 4.5 MB.
 const MAX_DRAINED_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a browser may remember a preflight, in seconds; Chromium's own limit.
 const PREFLIGHT_MAX_AGE: &str = "7200";
@@ -105,7 +109,7 @@ fn full(bytes: impl Into<Bytes>) -> Body {
         .boxed()
 }
 
-/// Answers a request. Returns a response whatever happens, a panic included.
+/// Answers a request. Returns a response whatever the handler does, a panic included.
 pub async fn serve<B>(
     route: &Route,
     app: Arc<App>,
@@ -123,7 +127,10 @@ where
     async {
         // Read before anything is decided: a sender that is refused half-way sees a broken
         // connection instead of the reason.
-        let (body_bytes, body) = read(body).await;
+        let (body_bytes, body) = timeout(BODY_TIMEOUT, read(body)).await.unwrap_or_else(|_| {
+            let failure = Failure::invalid("The body did not arrive in time.", Vec::new());
+            (0, Err(failure))
+        });
         let (origin, result) = match allowed_origin(&app, &parts.headers) {
             Ok(origin) => (origin, answer(route, app, &parts, body, background).await),
             Err(failure) => (None, Err(failure)),
@@ -208,12 +215,8 @@ fn allowed_origin(app: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>,
     let Some(origin) = headers.get(header::ORIGIN) else {
         return Ok(None);
     };
-    // Without settings nobody is on the list; the handler then says what is wrong.
-    let Ok(ready) = app.ready() else {
-        return Ok(None);
-    };
     let text = origin.to_str().unwrap_or_default();
-    if ready.settings.origins.allow(text) || same_site(text, headers) {
+    if app.origins().allow(text) || same_site(text, headers) {
         return Ok(Some(origin.clone()));
     }
     Err(Failure::new(
@@ -249,6 +252,11 @@ fn refuse(route: &Route, failure: &Failure, request_id: &str) -> Reply {
         tracing::info!(code, cause, fields = fields.join(","), "request refused");
     }
     let mut reply = json(failure.code.status(), &failure.body(request_id));
+    if let Some(session_id) = failure.session_id
+        && let Ok(session_id) = HeaderValue::try_from(session_id.to_string())
+    {
+        reply.headers_mut().insert("x-session-id", session_id);
+    }
     if failure.code == Code::MethodNotAllowed {
         reply
             .headers_mut()
@@ -271,7 +279,7 @@ fn add_headers(headers: &mut HeaderMap, origin: Option<HeaderValue>, request_id:
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("x-request-id"),
+            HeaderValue::from_static("x-request-id, x-session-id"),
         );
     } else {
         // A preflight of a page that is not on the list learns nothing.
@@ -317,6 +325,18 @@ mod tests {
         methods: &[Method::POST],
         handler: |_, _| Box::pin(async { panic!("a text of the reader's") }),
     };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_arrives_is_not_waited_for() {
+        let app = Arc::new(App::new(Settings::from_variables(std::iter::empty())));
+        let frames = futures_util::stream::pending::<Result<http_body::Frame<Bytes>, BoxError>>();
+        let request = Request::post("/chat")
+            .body(http_body_util::StreamBody::new(frames))
+            .unwrap();
+        let background = Background::new(|work| drop(tokio::spawn(work)));
+        let reply = serve(&PANICKING, app, request, background, None).await;
+        assert_eq!(reply.status(), 400);
+    }
 
     #[tokio::test]
     async fn a_panic_is_a_500_like_any_other() {

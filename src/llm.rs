@@ -13,6 +13,7 @@ use async_openai::types::stream::StreamResponse;
 use futures_util::StreamExt;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
@@ -194,7 +195,8 @@ impl Refusal {
         #[derive(Default, Deserialize)]
         struct Details {
             r#type: Option<String>,
-            code: Option<String>,
+            // A string or null with OpenAI, a number with others.
+            code: Option<Value>,
         }
         let status = response.status().as_u16();
         let body: Body = match response.bytes().await {
@@ -204,7 +206,10 @@ impl Refusal {
         Self {
             status,
             kind: body.error.r#type,
-            code: body.error.code,
+            code: body.error.code.map(|code| match code {
+                Value::String(code) => code,
+                other => other.to_string(),
+            }),
         }
     }
 }
@@ -276,10 +281,10 @@ impl AnswerStream {
                 return Err(Error::Nonsense("it reported an error on its way"));
             }
             self.call.usage = chunk.usage.or(self.call.usage.take());
-            let Some(choice) = chunk.choices.into_iter().next() else {
+            let Some(choice) = chunk.choices.into_iter().flatten().next() else {
                 continue;
             };
-            self.finish_reason = choice.finish_reason;
+            self.finish_reason = choice.finish_reason.filter(|reason| !reason.is_empty());
             let delta = choice.delta.unwrap_or_default();
             let text = delta.content.or(delta.refusal).unwrap_or_default();
             if !text.is_empty() {

@@ -78,7 +78,7 @@ pub async fn begin(
             ],
         )
         .await?;
-    let session_id = rows.first().map(|row| row.get(0));
+    let first = rows.first().ok_or(Error::Unexpected(BEGIN.name))?;
     // A conversation without a past is one row whose message columns are null.
     let history = rows.iter().filter_map(|row| {
         Some(PastMessage {
@@ -91,26 +91,23 @@ pub async fn begin(
         })
     });
     Ok(Turn {
-        session_id: session_id.ok_or(Error::Statement {
-            statement: BEGIN.name,
-            reason: "it returned no conversation".into(),
-        })?,
+        session_id: first.get(0),
         question_id,
         history: history.collect(),
     })
 }
 
 /// Stores the answer and marks the conversation as touched. Returns when the answer was stored,
-/// by the database's clock; `None` where the conversation is gone meanwhile.
+/// by the database's clock.
 ///
 /// # Errors
 ///
-/// When the database fails; the question stays.
+/// When the database fails, and the question stays; or when the conversation is gone meanwhile.
 pub async fn finish(
     database: &Database,
     turn: &Turn,
     answer: &str,
-) -> Result<Option<DateTime<Utc>>, Error> {
+) -> Result<DateTime<Utc>, Error> {
     let rows = database
         .query(
             &FINISH,
@@ -122,7 +119,8 @@ pub async fn finish(
             ],
         )
         .await?;
-    Ok(rows.first().map(|row| row.get(0)))
+    let stored = rows.first().ok_or(Error::Unexpected(FINISH.name))?;
+    Ok(stored.get(0))
 }
 
 /// A UUID v7 whose bits after the milliseconds are all random. `Uuid::now_v7` counts within a

@@ -51,7 +51,8 @@ pub fn init() {
 /// The span of a request, whose ids stand on each of its lines.
 #[must_use]
 pub fn request_span(request_id: &str, sink: Sink) -> Span {
-    let span = tracing::info_span!(
+    // Of the highest level, so that no `LOG_LEVEL` takes the ids from the lines that are left.
+    let span = tracing::error_span!(
         target: "textbook_chat",
         "request",
         request_id,

@@ -121,11 +121,13 @@ fn build(root: &Path) -> Result<PathBuf> {
 
 /// The embedded server, unless `DATABASE_URL` names another; sets `DATABASE_URL`.
 fn database(options: &Options, root: &Path, variables: &mut Variables) -> Result<Option<Server>> {
-    if variables.get("DATABASE_URL").is_some() {
+    if let Some(url) = variables.get("DATABASE_URL").map(ToOwned::to_owned) {
         ensure!(
             !options.reset,
             "--reset is for the embedded database, and DATABASE_URL names another"
         );
+        // The same database past its pooler, and no other one that the variable may name.
+        variables.set("DATABASE_URL_UNPOOLED", url.replacen("-pooler.", ".", 1));
         return Ok(None);
     }
     // One a checkout: the path with other separators is a folder's name, and can be read.

@@ -1,13 +1,21 @@
 //! Applies `migrations/` to the database, for the operator: `cargo run --bin migrate`.
 //!
-//! Reads `DATABASE_URL_UNPOOLED` where it is set, else `DATABASE_URL`; a pooled connection may
-//! not hold the lock that keeps two runs apart. Functions never run this.
+//! Reads `DATABASE_URL_UNPOOLED` where it is set, else `DATABASE_URL`; a pooled connection cannot
+//! hold the lock that keeps two runs apart, and is refused. Functions never run this.
 
 #![expect(clippy::print_stdout, reason = "it is a program for a terminal")]
 
+use std::time::Duration;
+
 use textbook_chat::{config, database};
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};
+
+/// How long a server may take to answer; a sleeping Neon needs about a second.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long another run, or a turn that holds a table, is waited for.
+const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Refinery's macro writes a module `migrations` into this one.
 mod embedded {
@@ -16,7 +24,9 @@ mod embedded {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    config::load_dotenv();
+    if let Err(problem) = config::load_dotenv() {
+        eprintln!("migrate: {problem}");
+    }
     match migrate().await {
         Ok(0) => println!("The database is up to date."),
         Ok(count) => println!("Applied {count} migration(s)."),
@@ -32,14 +42,19 @@ async fn migrate() -> Result<usize, String> {
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()))
         .ok_or("set DATABASE_URL (or DATABASE_URL_UNPOOLED) to the PostgreSQL URL")?;
-    let config =
+    let mut config =
         config::database_url(url).map_err(|problem| format!("the database URL {problem}"))?;
-    let mut client = connect(&config).await?;
-    // Two deployments at once must not apply the same migration twice.
-    client
-        .batch_execute("select pg_advisory_lock(hashtext('textbook-chat migrations'))")
+    if config.get_hosts().iter().any(is_pooled) {
+        return Err(
+            "this is a pooled URL (-pooler): set DATABASE_URL_UNPOOLED to the direct one".into(),
+        );
+    }
+    config.connect_timeout(CONNECT_TIMEOUT);
+    let mut client = tokio::time::timeout(CONNECT_TIMEOUT, connect(&config))
         .await
-        .map_err(|error| database::describe(&error))?;
+        .map_err(|_| "cannot connect: the server does not answer")??;
+    lock(&client).await?;
+    // The lock goes with the connection.
     let report = embedded::migrations::runner()
         .run_async(&mut client)
         .await
@@ -48,6 +63,24 @@ async fn migrate() -> Result<usize, String> {
         println!("V{} {}", migration.version(), migration.name());
     }
     Ok(report.applied_migrations().len())
+}
+
+fn is_pooled(host: &Host) -> bool {
+    matches!(host, Host::Tcp(name) if name.contains("-pooler."))
+}
+
+/// Keeps two runs apart: the same migration must not be applied twice.
+async fn lock(client: &Client) -> Result<(), String> {
+    let failed = |error| database::describe(&error);
+    let settings = format!("set lock_timeout = {}", LOCK_TIMEOUT.as_millis());
+    client.batch_execute(&settings).await.map_err(failed)?;
+    client
+        .batch_execute("select pg_advisory_lock(hashtext('textbook-chat migrations'))")
+        .await
+        .map_err(|error| {
+            let reason = database::describe(&error);
+            format!("another run seems to be at work: {reason}")
+        })
 }
 
 async fn connect(config: &Config) -> Result<Client, String> {

@@ -27,8 +27,7 @@ pub(super) struct StreamOptions {
 /// What is read of a `chat.completion.chunk`.
 #[derive(Deserialize)]
 pub(super) struct Chunk {
-    #[serde(default)]
-    pub(super) choices: Vec<Choice>,
+    pub(super) choices: Option<Vec<Choice>>,
     pub(super) usage: Option<Usage>,
     pub(super) error: Option<serde::de::IgnoredAny>,
 }

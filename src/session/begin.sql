@@ -4,14 +4,15 @@
 --
 -- The branches see the database as it was before the statement, so the history cannot hold the
 -- question; but after a retry the first run's question is there, hence `id <> $3`, and so is the
--- conversation that it made, hence `id = $2`.
+-- conversation that it made, hence `id = $2`. The first run may even be committing at this very
+-- moment, unseen: hence an insert that takes a conflicting row for its own.
 with found as (
     select id from chat_sessions where id = $1 or id = $2
 ),
 created as (
     insert into chat_sessions (id)
     select $2 where not exists (select from found)
-    on conflict (id) do nothing
+    on conflict (id) do update set updated_at = chat_sessions.updated_at
     returning id
 ),
 session as (

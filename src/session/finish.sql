@@ -9,9 +9,7 @@ with session as (
 answer as (
     insert into messages (id, session_id, role, content, reply_to)
     select $1, id, 'assistant', $3, $4 from session
-    on conflict (id) do nothing
+    on conflict (id) do update set id = excluded.id
     returning created_at
 )
 select created_at from answer
-union all
-select created_at from messages where id = $1

@@ -18,6 +18,7 @@ static COPYING: Mutex<()> = Mutex::new(());
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A database of its own.
+#[derive(Clone)]
 pub struct Database {
     pub name: String,
     pub url: String,

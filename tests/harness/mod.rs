@@ -8,6 +8,7 @@ mod client;
 pub mod database;
 pub mod model;
 mod proxy;
+mod tls;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -20,6 +21,7 @@ pub use client::Reply;
 pub use database::Database;
 pub use model::ScriptedModel;
 pub use proxy::Proxy;
+pub use tls::TlsFront;
 
 /// The page that the functions of a world answer to.
 pub const PAGE: &str = "https://book.example";
@@ -77,6 +79,16 @@ impl World {
     /// Starts the function `chat`.
     pub async fn chat(&self) -> Running {
         self.start(env!("CARGO_BIN_EXE_chat")).await
+    }
+
+    /// Starts the function `chat` with another setting.
+    pub async fn chat_with(&self, name: &str, value: impl ToString) -> Running {
+        let world = Self {
+            database: self.database.clone(),
+            model: self.model.clone(),
+            settings: self.settings.clone(),
+        };
+        world.with(name, value).chat().await
     }
 
     /// Starts the function `health`.

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+
+use super::eventually;
 
 /// What a model answers when its script says nothing else.
 pub const ANSWER: &str = "A humanoid robot is built like a person.";
@@ -149,11 +150,11 @@ impl Asked {
     }
 }
 
-/// A running model.
+/// A running model; it ends with its test.
+#[derive(Clone)]
 pub struct ScriptedModel {
     port: u16,
     state: Arc<State>,
-    server: JoinHandle<()>,
 }
 
 struct State {
@@ -175,16 +176,12 @@ impl ScriptedModel {
             releases: Semaphore::new(0),
         });
         let shared = Arc::clone(&state);
-        let server = tokio::spawn(async move {
+        tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(serve(stream, Arc::clone(&shared)));
             }
         });
-        Self {
-            port,
-            state,
-            server,
-        }
+        Self { port, state }
     }
 
     pub fn base_url(&self) -> String {
@@ -206,6 +203,14 @@ impl ScriptedModel {
         self.state.asked.lock().unwrap().clone()
     }
 
+    /// Waits until this many requests have come.
+    pub async fn was_asked(&self, times: usize) {
+        let asked = eventually(async || (self.asked().len() >= times).then_some(()));
+        asked
+            .await
+            .unwrap_or_else(|| panic!("asked {} times", self.asked().len()));
+    }
+
     /// The only thing that was asked.
     pub fn asked_once(&self) -> Asked {
         let asked = self.asked();
@@ -216,12 +221,6 @@ impl ScriptedModel {
     /// Lets one held script go on.
     pub fn release(&self) {
         self.state.releases.add_permits(1);
-    }
-}
-
-impl Drop for ScriptedModel {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 

@@ -22,6 +22,7 @@ pub struct Proxy {
 #[derive(Default)]
 struct State {
     gone: AtomicBool,
+    lose_reply: AtomicBool,
     connections: AtomicUsize,
     round_trips: AtomicUsize,
     open: Mutex<Vec<AbortHandle>>,
@@ -58,6 +59,11 @@ impl Proxy {
         self.state.gone.store(false, Ordering::SeqCst);
     }
 
+    /// The server runs the next statement, and the connection breaks before its reply is passed on.
+    pub fn lose_next_reply(&self) {
+        self.state.lose_reply.store(true, Ordering::SeqCst);
+    }
+
     /// Breaks every open connection.
     pub fn cut_all(&self) {
         for pipe in self.state.open.lock().unwrap().drain(..) {
@@ -91,15 +97,21 @@ async fn connect(client: TcpStream, state: Arc<State>) {
             if last.swap(FROM_CLIENT, Ordering::SeqCst) == FROM_SERVER {
                 state.round_trips.fetch_add(1, Ordering::SeqCst);
             }
+            true
         }) => {}
-        () = pipe(from_server, to_client, || last.store(FROM_SERVER, Ordering::SeqCst)) => {}
+        () = pipe(from_server, to_client, || {
+            last.store(FROM_SERVER, Ordering::SeqCst);
+            !state.lose_reply.swap(false, Ordering::SeqCst)
+        }) => {}
     }
 }
 
-async fn pipe(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, note: impl Fn()) {
+async fn pipe(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, pass: impl Fn() -> bool) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        note();
+        if !pass() {
+            return;
+        }
         if to.write_all(&buffer[..length]).await.is_err() {
             return;
         }

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::model::ANSWER;
-use crate::harness::{Reply, World};
+use crate::harness::{PAGE, Reply, World};
 
 #[tokio::test]
 async fn a_question_is_answered_with_three_fields() {
@@ -249,4 +249,44 @@ async fn without_its_settings_the_function_runs_and_names_them_in_the_log() {
         assert!(!reply.text.contains(name));
     }
     assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[tokio::test]
+async fn a_setting_that_is_pasted_wrongly_does_not_reach_the_log() {
+    let mut world = World::new().await;
+    world.set(
+        "CORS_ORIGINS",
+        format!("{PAGE},sk-hunter2-in-the-wrong-place"),
+    );
+    world.set("OPENAI_BASE_URL", "hunter2.example/v1");
+    for url in [
+        "\"postgresql://reader:hunter2@db.example/book?sslmode=require\"",
+        "jdbc:postgresql://reader:hunter2@db.example/book",
+        "postgresql://reader:hunter2@db.example/book?hunter2=1",
+        "host=db.example password=hunter2",
+        "postgresql://reader:hunter2@db.example/book?sslmode=verify-full",
+    ] {
+        world.set("DATABASE_URL", url);
+        let chat = world.chat().await;
+        assert_eq!(
+            chat.ask("hi").await.error(),
+            (500, "configuration_error".into())
+        );
+        let log = chat.raw_log();
+        for name in ["DATABASE_URL", "CORS_ORIGINS", "OPENAI_BASE_URL"] {
+            assert!(log.contains(name), "{log}");
+        }
+        assert!(!log.contains("hunter2"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_listed_page_can_read_that_a_setting_is_missing() {
+    let world = World::new().await.with("OPENAI_API_KEY", "");
+    let chat = world.chat().await;
+    let reply = chat
+        .post_with(&json!({ "message": "hi" }), ("origin", PAGE))
+        .await;
+    assert_eq!(reply.error(), (500, "configuration_error".into()));
+    assert_eq!(reply.header("access-control-allow-origin"), Some(PAGE));
 }

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio_postgres::NoTls;
 
 use crate::harness::model::held;
-use crate::harness::{Proxy, World, eventually};
+use crate::harness::{Proxy, TlsFront, World};
 
 /// A world whose functions reach their database through a proxy.
 async fn behind_proxy() -> (World, Proxy) {
@@ -55,9 +56,7 @@ async fn lost_while_the_model_speaks_the_answer_is_not_claimed_to_be_stored() {
     world.model.next(held());
     let ask = chat.ask("hi");
     let loss = async {
-        eventually(async || (!world.model.asked().is_empty()).then_some(()))
-            .await
-            .unwrap();
+        world.model.was_asked(1).await;
         proxy.take_away();
         world.model.release();
     };
@@ -70,36 +69,66 @@ async fn lost_while_the_model_speaks_the_answer_is_not_claimed_to_be_stored() {
 async fn a_pooled_connection_that_the_server_has_closed_is_replaced_unnoticed() {
     let (world, proxy) = behind_proxy().await;
     let chat = world.chat().await;
-    for _ in 0..3 {
-        assert_eq!(chat.ask("hi").await.status, 200);
-        proxy.cut_all();
-    }
+    assert_eq!(chat.ask("hi").await.status, 200);
+    proxy.cut_all();
+    assert_eq!(chat.ask("hi").await.status, 200);
     let kill = format!(
         "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{}' and pid <> pg_backend_pid()",
         world.database.name
     );
-    assert_eq!(chat.ask("hi").await.status, 200);
     world.database.rows(&kill).await;
     assert_eq!(chat.ask("hi").await.status, 200);
+    assert_eq!(world.database.counts().await, (3, 6));
+    assert_eq!(proxy.connections(), 3);
+}
+
+#[tokio::test]
+async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twice() {
+    let (world, proxy) = behind_proxy().await;
+    let chat = world.chat().await;
+    let session = chat.ask("one").await.field("session_id");
+
+    proxy.lose_next_reply();
+    assert_eq!(chat.ask("new").await.status, 200);
+    chat.logged("connection was dead").await;
+    assert_eq!(world.model.asked()[1].messages(), ["system", "user: new"]);
+    proxy.lose_next_reply();
     assert_eq!(
-        world.database.counts().await,
-        (5, 10),
-        "each question and each answer once"
+        chat.ask_in(&session, "two").await.field("session_id"),
+        session
     );
+    assert_eq!(
+        world.model.asked()[2].messages().len(),
+        4,
+        "its own question is not its past"
+    );
+
+    world.model.next(held());
+    let ask = chat.ask_in(&session, "three");
+    let loss = async {
+        world.model.was_asked(4).await;
+        proxy.lose_next_reply();
+        world.model.release();
+    };
+    let (reply, ()) = tokio::join!(ask, loss);
+    let stored = format!(
+        "select count(*) from messages where created_at = '{}' and content = 'At last.'",
+        reply.field("timestamp")
+    );
+    assert_eq!(world.database.rows(&stored).await, [["1"]]);
+    assert_eq!(world.database.counts().await, (2, 8));
+    assert_eq!(proxy.connections(), 4);
 }
 
 #[tokio::test]
 async fn a_statement_that_does_not_end_fails_in_its_time_and_its_connection_is_thrown_away() {
-    let (world, _proxy) = behind_proxy().await;
-    let world = world
-        .with("DATABASE_STATEMENT_TIMEOUT_MS", 300)
-        .with("DATABASE_POOL_SIZE", 1);
+    let (world, proxy) = behind_proxy().await;
+    let world = world.with("DATABASE_STATEMENT_TIMEOUT_MS", 1_000);
     let chat = world.chat().await;
     assert_eq!(chat.ask("hi").await.status, 200);
-    let (mut client, connection) =
-        tokio_postgres::connect(&world.database.url, tokio_postgres::NoTls)
-            .await
-            .unwrap();
+    let (mut client, connection) = tokio_postgres::connect(&world.database.url, NoTls)
+        .await
+        .unwrap();
     tokio::spawn(connection);
     let lock = client.transaction().await.unwrap();
     lock.batch_execute("lock table messages").await.unwrap();
@@ -107,12 +136,37 @@ async fn a_statement_that_does_not_end_fails_in_its_time_and_its_connection_is_t
     let reply = chat.ask("hi").await;
     assert_eq!(reply.error(), (500, "database_error".into()));
     assert!(
-        started.elapsed() < Duration::from_secs(3),
+        started.elapsed() < Duration::from_secs(5),
         "{:?}",
         started.elapsed()
     );
     lock.rollback().await.unwrap();
+    let connections = proxy.connections();
     assert_eq!(chat.ask("hi").await.status, 200);
+    assert_eq!(proxy.connections(), connections + 1);
+}
+
+#[tokio::test]
+async fn over_tls_a_trusted_server_is_used_and_a_stranger_is_not() {
+    let mut world = World::new().await;
+    let front = TlsFront::start().await;
+    for negotiation in ["sslmode=require", "sslmode=require&sslnegotiation=direct"] {
+        let url = format!(
+            "postgresql://postgres@localhost:{}/{}?{negotiation}",
+            front.port, world.database.name
+        );
+        world.set("DATABASE_URL", url);
+        world.set("SSL_CERT_FILE", "");
+        let chat = world.chat().await;
+        assert_eq!(chat.ask("hi").await.error(), (500, "database_error".into()));
+        world.set("SSL_CERT_FILE", front.authority.display());
+        assert_eq!(
+            world.chat().await.ask("hi").await.status,
+            200,
+            "{negotiation}"
+        );
+    }
+    assert_eq!(front.handshakes(), 2);
 }
 
 #[tokio::test]
@@ -122,9 +176,7 @@ async fn a_question_is_committed_before_the_model_is_asked() {
     world.model.next(held());
     let ask = chat.ask("Is it there?");
     let look = async {
-        eventually(async || (!world.model.asked().is_empty()).then_some(()))
-            .await
-            .unwrap();
+        world.model.was_asked(1).await;
         let messages = world.database.messages().await;
         world.model.release();
         messages

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::model::held;
-use crate::harness::{Reply, World, eventually};
+use crate::harness::{Reply, World};
 
 #[tokio::test]
 async fn two_hundred_slow_turns_share_a_pool_of_two() {
@@ -20,9 +20,7 @@ async fn two_hundred_slow_turns_share_a_pool_of_two() {
     });
     let turns: Vec<_> = turns.collect();
     // All of them wait for the model together, none for a connection.
-    eventually(async || (world.model.asked().len() == 200).then_some(()))
-        .await
-        .unwrap();
+    world.model.was_asked(200).await;
     let released = Instant::now();
     for _ in 0..200 {
         world.model.release();
@@ -53,10 +51,8 @@ async fn an_instance_that_is_told_to_stop_finishes_the_turns_that_have_begun() {
     world.model.always(held());
     let chat = world.chat().await;
     let request = chat.request(Method::POST, "/chat");
-    let turn = tokio::spawn(request.json(&json!({ "message": "hi" })).send());
-    eventually(async || (world.model.asked().len() == 1).then_some(()))
-        .await
-        .unwrap();
+    let turn = tokio::spawn(Reply::of(request.json(&json!({ "message": "hi" }))));
+    world.model.was_asked(1).await;
     let stopping = tokio::spawn(chat.function.terminate(Duration::from_secs(10)));
     world.model.release();
     assert!(stopping.await.unwrap().unwrap().success());
@@ -64,5 +60,5 @@ async fn an_instance_that_is_told_to_stop_finishes_the_turns_that_have_begun() {
         world.database.messages().await,
         ["user: hi", "assistant: At last."]
     );
-    drop(turn);
+    assert_eq!(turn.await.unwrap().field("response"), "At last.");
 }

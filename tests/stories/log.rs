@@ -134,6 +134,10 @@ async fn how_much_is_written_is_a_setting() {
     chat.ask("hi").await;
     world.model.next(Script::status(500, "", ""));
     chat.ask("hi").await;
-    chat.logged("request failed").await;
+    let failed = chat.logged("request failed").await;
+    assert!(
+        failed["request_id"].is_string() && failed["session_id"].is_string(),
+        "{failed}"
+    );
     assert!(!chat.raw_log().contains("\"info\""), "{}", chat.raw_log());
 }

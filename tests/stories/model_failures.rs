@@ -6,19 +6,25 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::model::Script;
-use crate::harness::{API_KEY, World};
+use crate::harness::{API_KEY, Running, World};
 
 /// Plays one script; checks that the turn fails with `code` and leaves no trace but the question.
 async fn fails(world: &World, script: Script, code: &str) {
+    fails_within(world, &world.chat().await, script, code).await;
+}
+
+/// The same for a function with time limits of its own; what else happens is in no hurry.
+async fn fails_within(world: &World, hasty: &Running, script: Script, code: &str) {
     let chat = world.chat().await;
     let session = chat.ask("before").await.field("session_id");
     world.model.next(script);
-    let reply = chat.ask_in(&session, "the question").await;
+    let reply = hasty.ask_in(&session, "the question").await;
     assert_eq!(reply.error(), (500, code.into()), "{reply:?}");
+    assert_eq!(reply.header("x-session-id"), Some(session.as_str()));
     let message = reply.json()["error"]["message"].to_string();
     assert!(message.contains("Your question is saved"), "{message}");
     assert!(!reply.text.contains(API_KEY), "{reply:?}");
-    assert!(!chat.raw_log().contains(API_KEY), "{}", chat.raw_log());
+    assert!(!hasty.raw_log().contains(API_KEY), "{}", hasty.raw_log());
     let messages = world.database.messages().await;
     assert_eq!(messages.last().unwrap(), "user: the question");
     let again = chat.ask_in(&session, "again").await;
@@ -66,21 +72,25 @@ async fn it_breaks() {
 
 #[tokio::test]
 async fn it_says_nothing() {
-    let world = World::new().await.with("LLM_FIRST_BYTE_TIMEOUT_MS", 200);
-    fails(&world, Script::silence(), "llm_timeout").await;
+    let world = World::new().await;
+    let hasty = world.chat_with("LLM_FIRST_BYTE_TIMEOUT_MS", 200).await;
+    fails_within(&world, &hasty, Script::silence(), "llm_timeout").await;
 }
 
 #[tokio::test]
 async fn it_begins_and_never_says_a_word() {
-    let world = World::new().await.with("LLM_FIRST_BYTE_TIMEOUT_MS", 200);
-    fails(&world, Script::begin().hold(), "llm_timeout").await;
+    let world = World::new().await;
+    let hasty = world.chat_with("LLM_FIRST_BYTE_TIMEOUT_MS", 200).await;
+    fails_within(&world, &hasty, Script::begin().hold(), "llm_timeout").await;
 }
 
 #[tokio::test]
 async fn it_stops_in_the_middle_of_its_answer() {
-    let world = World::new().await.with("LLM_TIMEOUT_MS", 400);
-    fails(
+    let world = World::new().await;
+    let hasty = world.chat_with("LLM_TIMEOUT_MS", 400).await;
+    fails_within(
         &world,
+        &hasty,
         Script::begin().words("Half an").hold(),
         "llm_timeout",
     )
@@ -133,6 +143,23 @@ async fn it_reports_an_error_in_the_middle_of_its_answer() {
     let error = json!({ "error": { "message": API_KEY, "type": "server_error" } });
     let script = Script::begin().words("Half an").chunk(&error).done();
     fails(&world, script, "llm_error").await;
+}
+
+#[tokio::test]
+async fn the_first_question_of_a_conversation_can_be_asked_again_in_it() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    world.model.next(Script::refusal(
+        401,
+        "invalid_request_error",
+        "invalid_api_key",
+    ));
+    let failed = chat.ask("the question").await;
+    let session = failed.header("x-session-id").unwrap();
+    assert_eq!(
+        chat.ask_in(session, "again").await.field("session_id"),
+        session
+    );
 }
 
 #[tokio::test]
