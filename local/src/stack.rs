@@ -121,7 +121,7 @@ fn build(root: &Path) -> Result<PathBuf> {
 
 /// The embedded server, unless `DATABASE_URL` names another; sets `DATABASE_URL`.
 fn database(options: &Options, root: &Path, variables: &mut Variables) -> Result<Option<Server>> {
-    if let Some(url) = variables.get("DATABASE_URL").map(ToOwned::to_owned) {
+    if let Some(url) = variables.get("DATABASE_URL") {
         ensure!(
             !options.reset,
             "--reset is for the embedded database, and DATABASE_URL names another"
