@@ -1,61 +1,173 @@
 // The one place that talks to the backend.
-//
-// `ask` hands the text of the answer to `onText` as far as it has come, always the whole text
-// so far and never a piece of it. Today it comes at once, as JSON; when it is streamed, only
-// this file changes.
+
+import { frames } from './sse.js';
 
 const ENDPOINT = '/chat';
 
-// No reader watches a spinner without end. A little more than the backend allows itself.
-const GIVE_UP_AFTER_MS = 90_000;
+// No reader watches a spinner without end: after so long without a sign of life it is given
+// up. For an answer that is a little more than the platform lets a function run.
+const ANSWER_SILENCE_MS = 70_000;
+const SILENCE_MS = 20_000;
+
+// While the same question is still being answered: the pauses before it is asked for again.
+const IN_PROGRESS_PAUSES_MS = [1_000, 2_000, 2_000, 3_000, 4_000];
+
+// The backend hands out a conversation in pages of so many messages.
+export const HISTORY_PAGE = 50;
 
 // Everything that can go wrong, with the code of the contract, or one of ours:
-// `unreachable` (no response), `no_answer` (gave up waiting), `stopped` (by the reader),
-// `unreadable` (a response that is not of the contract).
+// `unreachable` (no response), `broken` (a response that ends too soon), `no_answer` (gave up
+// waiting), `stopped` (by the reader), `stream_error` (told in mid-answer), `empty` (an answer
+// without a word), `unreadable` (a response that is not of the contract).
 export class AskError extends Error {
-  constructor(code, { message = '', details = [], retryAfter = null, requestId = null } = {}) {
+  constructor(code, { message = '', details = [], retryAfter = null, requestId = null, status = null } = {}) {
     super(message);
-    Object.assign(this, { code, details, retryAfter, requestId });
+    Object.assign(this, { code, details, retryAfter, requestId, status });
   }
 }
 
-// Asks one question. Resolves to `{ sessionId, response, timestamp }`, or throws an AskError.
-// Always keep the session id that comes back: an id the backend does not know gets a new one.
-export async function ask({ message, sessionId, selectedText, signal, onText = () => {} }) {
-  const waiting = new AbortController();
-  const stop = () => waiting.abort(new AskError('stopped'));
-  const timer = setTimeout(() => waiting.abort(new AskError('no_answer')), GIVE_UP_AFTER_MS);
-  signal?.addEventListener('abort', stop);
-  if (signal?.aborted) stop();
-
-  try {
-    const response = await fetch(ENDPOINT, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', Accept: 'application/json' },
-      body: JSON.stringify({
-        message,
-        session_id: sessionId ?? null,
-        selected_text: selectedText ?? null,
-      }),
-      signal: waiting.signal,
-    });
-    const body = parse(await response.text());
-    if (!response.ok) throw failure(response, body);
-    if (typeof body?.response !== 'string' || typeof body.session_id !== 'string') {
-      throw new AskError('unreadable', { requestId: requestId(response, body) });
+// Asks one question. The same `key` with the same question is the same request: what has been
+// answered already is only sent again, and nothing is stored twice.
+//
+// `onStart` gets `{ sessionId, answerId }`. Always keep the session id: an id the backend does
+// not know gets a new one. `onText` gets the answer as far as it has come, always the whole
+// text and never a piece of it. Resolves to `{ answer, timestamp, state }`, where the state is
+// `complete`, `cancelled` or `length` (cut at the limit); or throws an AskError.
+export async function ask({ key, message, sessionId, selectedText, signal, onStart, onText }) {
+  const request = {
+    method: 'POST',
+    headers: {
+      'Content-Type': 'application/json',
+      Accept: 'text/event-stream',
+      'Idempotency-Key': key,
+    },
+    body: JSON.stringify({
+      message,
+      session_id: sessionId ?? null,
+      selected_text: selectedText ?? null,
+    }),
+    signal,
+    silence: ANSWER_SILENCE_MS,
+  };
+  for (const pause of [...IN_PROGRESS_PAUSES_MS, null]) {
+    try {
+      return await exchange(ENDPOINT, request, (response, alive) => {
+        const streamed = response.headers.get('Content-Type')?.startsWith('text/event-stream');
+        return streamed ? answerOfStream(response, alive, onStart, onText) : answerOfJson(response, onStart, onText);
+      });
+    } catch (error) {
+      if (error.code !== 'in_progress' || pause === null) throw error;
+      await sleep(pause, signal);
     }
+  }
+}
 
-    onText(body.response);
-    return { sessionId: body.session_id, response: body.response, timestamp: body.timestamp ?? null };
+// The newest messages of a conversation, oldest first, or those before a message.
+export function history(sessionId, before = null) {
+  return exchange(address(sessionId, before), { headers: { Accept: 'application/json' } }, async (response) => {
+    const body = parse(await response.text());
+    if (!Array.isArray(body?.messages)) throw unreadable(response, body);
+    return body.messages;
+  });
+}
+
+// Deletes a conversation. One that is not there counts as deleted.
+export async function forget(sessionId) {
+  try {
+    await exchange(address(sessionId), { method: 'DELETE', headers: { Accept: 'application/json' } }, () => {});
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
+
+// The backend does not know the conversation. (A proxy's own 404 says nothing about that.)
+export function isGone(error) {
+  return error.status === 404 && error.code !== 'unreadable';
+}
+
+// ---- Answers
+
+async function answerOfStream(response, alive, onStart, onText) {
+  let answer = '';
+  const ended = (state, chunk) => {
+    if (!answer) throw new AskError('empty', { requestId: requestId(response) });
+    return { answer, state, timestamp: chunk.messageMetadata?.timestamp ?? null };
+  };
+  for await (const data of frames(response.body, alive)) {
+    if (data === '[DONE]') break;
+    const chunk = parse(data);
+    switch (chunk?.type) {
+      case undefined: throw unreadable(response);
+      case 'start':
+        onStart({ sessionId: chunk.messageMetadata?.sessionId ?? null, answerId: chunk.messageId ?? null });
+        break;
+      case 'text-delta':
+        answer += chunk.delta ?? '';
+        onText(answer);
+        break;
+      case 'error': throw new AskError('stream_error', { message: chunk.errorText, requestId: requestId(response) });
+      case 'abort': return ended('cancelled', chunk);
+      case 'finish': return ended(chunk.finishReason === 'length' ? 'length' : 'complete', chunk);
+      // What else there is, or may come to be, does not change the text.
+    }
+  }
+  throw new AskError('broken', { requestId: requestId(response) });
+}
+
+async function answerOfJson(response, onStart, onText) {
+  const body = parse(await response.text());
+  if (typeof body?.response !== 'string' || typeof body.session_id !== 'string') throw unreadable(response, body);
+  onStart({ sessionId: body.session_id, answerId: null });
+  onText(body.response);
+  return { answer: body.response, timestamp: body.timestamp ?? null, state: 'complete' };
+}
+
+// ---- Requests
+
+// One request. `read` makes what is wanted of a response that is OK, and calls `alive`
+// whenever something has come. Whatever goes wrong is thrown as an AskError.
+async function exchange(url, { signal, silence = SILENCE_MS, ...request }, read) {
+  const aborter = new AbortController();
+  const stop = () => aborter.abort(new AskError('stopped'));
+  let timer;
+  const alive = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => aborter.abort(new AskError('no_answer')), silence);
+  };
+  let response;
+  try {
+    signal?.addEventListener('abort', stop);
+    if (signal?.aborted) stop();
+    alive();
+    response = await fetch(url, { ...request, signal: aborter.signal });
+    alive();
+    if (!response.ok) throw failure(response, parse(await response.text()));
+    return await read(response, alive);
   } catch (error) {
     if (error instanceof AskError) throw error;
-    if (waiting.signal.aborted) throw waiting.signal.reason;
-    throw new AskError('unreachable');
+    if (aborter.signal.aborted) throw aborter.signal.reason;
+    throw response ? new AskError('broken', { requestId: requestId(response) }) : new AskError('unreachable');
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', stop);
   }
 }
+
+function address(sessionId, before = null) {
+  return `${ENDPOINT}?${new URLSearchParams({ session_id: sessionId, ...(before && { before }) })}`;
+}
+
+function sleep(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(new AskError('stopped'));
+    }, { once: true });
+  });
+}
+
+// ---- Failures
 
 // A proxy or the platform may answer in HTML or plain text; that is `undefined` here.
 function parse(text) {
@@ -74,7 +186,12 @@ function failure(response, body) {
     details: details.map((detail) => String(detail?.message ?? '')).filter(Boolean),
     retryAfter: seconds(error.retry_after ?? response.headers.get('Retry-After')),
     requestId: requestId(response, body),
+    status: response.status,
   });
+}
+
+function unreadable(response, body) {
+  return new AskError('unreadable', { requestId: requestId(response, body) });
 }
 
 // The code for a status that came without one: the answer of a proxy, not of the backend.

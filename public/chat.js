@@ -1,156 +1,196 @@
-// The conversation: what it is, how it is kept, how it is shown, how a question is sent.
-//
-// A conversation is a session id and a list of turns. A turn is a question, perhaps with a
-// passage, and what came of it: an answer, or an error with a way to try again. Whatever
-// happens to the network, the server or the tab, the question stays.
+// The page: asks, stops, asks again, brings the conversation back, puts it away, deletes it.
+// Whatever happens to the network, the server or the tab, the question stays.
 
-import { ask } from './api.js';
-import { explain, wait } from './errors.js';
-import { renderMarkdown } from './markdown.js';
+import { ask, forget, history, isGone, HISTORY_PAGE } from './api.js';
+import { askAbout, focusQuestion, say, setQuestion, startComposer, takeBack } from './composer.js';
+import {
+  CONVERSATION, isUnanswered, loadConversation, newConversation, newTurn, reconcile, requestFor,
+  saveConversation, toTurns,
+} from './conversation.js';
+import { explain } from './errors.js';
 import { watchPassage } from './passage.js';
+import { drawAbove, drawTurn, drawTurns, follow, followAnew, onTurn, removeTurn, setText, unmoved } from './view.js';
 
-// The backend's limits, in Unicode code points; the counter appears for the last few hundred.
-const MAX_QUESTION = 4_000;
-const MAX_PASSAGE = 20_000;
-const COUNT_FROM = 3_600;
-
-// How many turns are there again at the next visit.
-const KEPT_TURNS = 50;
-
-// A longer passage is shown folded, with a button to open it.
-const LONG_PASSAGE = 220;
-
-// After this long, "Thinking…" admits that it takes a while.
+// After this long without a word, "Thinking…" admits that it takes a while.
 const SLOW_MS = 10_000;
 
-const byId = (id) => document.getElementById(id);
-const log = byId('log');
-const question = byId('question');
+// What comes sooner than this does not need to be announced as coming.
+const SOON_MS = 300;
 
-let conversation = { sessionId: null, turns: [] };
+const byId = (id) => document.getElementById(id);
+
+let conversation = newConversation();
 let putAway = null; // the conversation before this one, until the page is left
 let pending = null; // { turn, controller, slow } while an answer is awaited
-let passage = null; // what stands above the question box
-
-// ---- Kept over a reload: the conversation for every later visit, the draft for this tab
-
-const CONVERSATION = 'textbook-chat/conversation';
-const DRAFT = 'textbook-chat/draft';
-
-function saveConversation() {
-  const turns = conversation.turns.slice(-KEPT_TURNS);
-  // Where storage is full, the latest turns matter most.
-  while (!write('localStorage', CONVERSATION, { ...conversation, turns }) && turns.length > 1) {
-    turns.splice(0, Math.ceil(turns.length / 2));
-  }
-}
-
-function loadConversation() {
-  const stored = read('localStorage', CONVERSATION);
-  const turns = Array.isArray(stored?.turns) ? stored.turns : [];
-  return {
-    sessionId: typeof stored?.sessionId === 'string' ? stored.sessionId : null,
-    turns: turns.filter((turn) => typeof turn?.question === 'string'),
-  };
-}
-
-function saveDraft() {
-  write('sessionStorage', DRAFT, { text: question.value, passage });
-}
-
-// Storage can be full, forbidden or damaged. The page works without it, only forgetfully.
-function write(storage, key, value) {
-  try {
-    window[storage].setItem(key, JSON.stringify(value));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function read(storage, key) {
-  try {
-    return JSON.parse(window[storage].getItem(key));
-  } catch {
-    return null;
-  }
-}
+let restoring = false; // the server is being asked for the conversation
 
 // ---- Asking
 
+function isBusy() {
+  if (pending) say('One question at a time: wait for the answer, or stop it.');
+  return Boolean(pending);
+}
+
 async function send(turn) {
-  if (pending) {
-    say('One question at a time: wait for the answer, or stop it.');
-    return;
-  }
   const mine = conversation; // "New conversation" may put another in its place meanwhile
-  const controller = new AbortController();
-  pending = { turn, controller, slow: false };
+  const asked = { turn, controller: new AbortController(), slow: false };
+  pending = asked;
   const slow = setTimeout(() => {
-    pending.slow = true;
+    asked.slow = true;
     show();
   }, SLOW_MS);
 
   // A question asked again moves to the end: that is where its answer belongs.
   mine.turns = [...mine.turns.filter((other) => other !== turn), turn];
-  Object.assign(turn, { answer: '', answeredAt: null, error: null });
-  remove(turn);
+  removeTurn(turn);
+  const request = requestFor(turn, mine.sessionId);
+  Object.assign(turn, { request, answerId: null, answer: '', answeredAt: null, state: 'open', error: null, sentAt: Date.now() });
   followAnew();
+  if (byId('restore').hidden) tell(''); // what had been told is read by now
   update();
 
+  let frame = null; // tokens come faster than the screen is drawn
   try {
-    const reply = await ask({
+    const { answer, state, timestamp } = await ask({
+      key: request.key,
       message: turn.question,
-      sessionId: mine.sessionId,
+      sessionId: request.sessionId,
       selectedText: turn.passage,
-      signal: controller.signal,
+      signal: asked.controller.signal,
+      onStart: ({ sessionId, answerId }) => {
+        mine.sessionId = sessionId ?? mine.sessionId;
+        request.startedIn = mine.sessionId;
+        turn.answerId = answerId;
+        if (mine === conversation) saveConversation(mine);
+      },
       onText: (text) => {
         turn.answer = text;
-        show();
+        frame ??= requestAnimationFrame(() => {
+          frame = null;
+          show();
+        });
       },
     });
-    mine.sessionId = reply.sessionId;
-    turn.answer = reply.response;
-    turn.answeredAt = reply.timestamp;
+    Object.assign(turn, { answer, state, answeredAt: timestamp, request: null });
   } catch (error) {
-    turn.error = explain(error);
+    fail(turn, error);
   } finally {
     clearTimeout(slow);
+    cancelAnimationFrame(frame);
     pending = null;
     update();
   }
 
   function update() {
-    saveConversation();
+    if (mine === conversation) saveConversation(mine);
     showWhatCanBeDone();
     show();
   }
 
   function show() {
     if (mine !== conversation) return;
-    draw(turn);
+    drawTurn(turn, asked);
     follow(turn);
   }
+}
+
+// With the same key an answer that was never received comes again. Not so where the answer
+// itself, or the key, is at fault.
+const KEY_IS_SPENT = ['empty', 'idempotency_key_reused'];
+
+function fail(turn, error) {
+  if (error.code === 'stopped' && turn.answer) {
+    Object.assign(turn, { state: 'cancelled', answeredAt: new Date().toISOString(), request: null });
+    return;
+  }
+  Object.assign(turn, { state: 'failed', error: explain(error) });
+  if (KEY_IS_SPENT.includes(error.code)) turn.request = null;
 }
 
 function stop() {
   pending?.controller.abort();
 }
 
-// Takes a question that failed back into the box, in front of what is being written there.
+function retry(turn) {
+  focusQuestion();
+  if (!isBusy()) send(turn);
+}
+
+// What has been stopped stays as it is; the question is asked anew, below.
+function again(turn) {
+  retry(newTurn(turn.question, turn.passage));
+}
+
 function edit(turn) {
   conversation.turns = conversation.turns.filter((other) => other !== turn);
-  remove(turn);
-  saveConversation();
-  setPassage(turn.passage ?? passage);
-  setQuestion([turn.question, question.value].filter(Boolean).join('\n\n'));
+  removeTurn(turn);
+  saveConversation(conversation);
+  takeBack(turn);
   showWhatCanBeDone();
 }
+
+// ---- Bringing the conversation back. The copy of this browser is there at once; the server,
+// which knows better, is asked.
+
+async function restore() {
+  const mine = conversation;
+  const { sessionId } = mine;
+  if (!sessionId) return;
+  const since = Date.now();
+  const announced = setTimeout(() => mine === conversation && tell('Fetching your conversation…'), SOON_MS);
+  let told = '';
+  restoring = true;
+  showWhatCanBeDone();
+  try {
+    const messages = await history(sessionId);
+    mine.turns = reconcile(toTurns(messages), mine.turns, since);
+    mine.more = messages.length >= HISTORY_PAGE;
+  } catch (error) {
+    if (isGone(error) && mine.sessionId === sessionId) {
+      // A question without an answer is the reader's, whatever the server forgot.
+      Object.assign(mine, { sessionId: null, turns: mine.turns.filter(isUnanswered), more: false });
+      told = 'Your last conversation is no longer on the server.';
+    } else {
+      told = 'The server could not be reached just now. This is the copy kept in this browser.';
+    }
+  } finally {
+    clearTimeout(announced);
+    restoring = false;
+  }
+  if (mine !== conversation) return;
+  saveConversation(mine);
+  drawAll();
+  tell(told, { again: Boolean(mine.sessionId && told) });
+}
+
+async function showEarlier() {
+  const mine = conversation;
+  const button = byId('earlier');
+  button.disabled = true;
+  tell('');
+  try {
+    const messages = await history(mine.sessionId, mine.turns[0].id);
+    const turns = toTurns(messages);
+    mine.turns = [...turns, ...mine.turns];
+    mine.more = messages.length >= HISTORY_PAGE && turns.length > 0;
+    if (mine !== conversation) return;
+    saveConversation(mine);
+    drawAbove(turns);
+  } catch {
+    tell('The earlier messages could not be fetched just now.');
+  } finally {
+    button.disabled = false;
+    showWhatCanBeDone();
+    if (button.hidden) byId('log').focus({ preventScroll: true }); // where the button was
+  }
+}
+
+// ---- Another conversation
 
 function startAnew() {
   stop();
   if (conversation.turns.length > 0) putAway = conversation;
-  switchTo({ sessionId: null, turns: [] });
+  switchTo(newConversation());
 }
 
 function bringBack() {
@@ -159,253 +199,95 @@ function bringBack() {
   switchTo(earlier);
 }
 
+async function deleteConversation() {
+  const { sessionId } = conversation;
+  const buttons = byId('delete-dialog').querySelectorAll('button');
+  stop();
+  setText(byId('delete-note'), '');
+  for (const button of buttons) button.disabled = true;
+  try {
+    if (sessionId) await forget(sessionId);
+    byId('delete-dialog').close();
+    switchTo(newConversation());
+  } catch {
+    setText(byId('delete-note'), 'It could not be deleted just now. Please try again.');
+  } finally {
+    for (const button of buttons) button.disabled = false;
+  }
+}
+
 function switchTo(other) {
   conversation = other;
-  saveConversation();
+  saveConversation(conversation);
+  tell('');
   drawAll();
   focusQuestion();
 }
 
 // ---- Showing
 
-const elements = new WeakMap(); // turn → its element
-
 function drawAll() {
-  // A screen reader announces what is new, not what was there before.
-  log.setAttribute('aria-live', 'off');
-  for (const element of log.querySelectorAll('.turn')) element.remove();
-  conversation.turns.forEach(draw);
-  log.scrollTop = log.scrollHeight;
-  setTimeout(() => log.setAttribute('aria-live', 'polite'), 100);
+  drawTurns(conversation.turns);
   showWhatCanBeDone();
 }
 
-// Shows a turn as it is now. Called again whenever more of its answer has come.
-function draw(turn) {
-  const element = elements.get(turn) ?? create(turn);
-  if (!element.isConnected) log.append(element);
-  const part = (name) => element.querySelector(`.${name}`);
-  const waiting = pending?.turn === turn;
-
-  part('thinking').hidden = Boolean(turn.answer || turn.error);
-  setText(part('thinking-text'), waiting && pending.slow ? 'Still thinking…' : 'Thinking…');
-
-  const answer = part('answer');
-  answer.hidden = !turn.answer;
-  answer.setAttribute('aria-busy', String(waiting)); // read out when it is complete
-  if (answer.markdown !== turn.answer) {
-    answer.markdown = turn.answer;
-    answer.replaceChildren(renderMarkdown(turn.answer));
-  }
-
-  const time = part('answered-at');
-  const answeredAt = new Date(turn.answeredAt ?? NaN);
-  time.hidden = Number.isNaN(answeredAt.getTime());
-  if (!time.hidden) {
-    time.dateTime = answeredAt.toISOString();
-    setText(time, when(answeredAt));
-  }
-
-  drawFailure(part, turn);
-}
-
-function drawFailure(part, turn) {
-  const { error } = turn;
-  part('failure').hidden = !error;
-  if (!error) return;
-  setText(part('failure-text'), `${error.text} ${wait(error.retryAt)}`.trim());
-
-  part('failure-details').hidden = error.details.length === 0;
-  part('failure-details').replaceChildren(...error.details.map((text) => {
-    const item = document.createElement('li');
-    item.textContent = text;
-    return item;
-  }));
-  part('failure-id').hidden = !error.requestId;
-  setText(part('failure-id').querySelector('code'), error.requestId ?? '');
-
-  const left = Math.max(0, (error.retryAt ?? 0) - Date.now());
-  part('retry').hidden = !error.again;
-  part('retry').disabled = left > 0;
-  if (left > 0) {
-    const later = Math.min(left + 50, 2 ** 31 - 1); // a longer time-out would end at once
-    setTimeout(() => turn.error === error && drawFailure(part, turn), later);
-  }
-}
-
-function create(turn) {
-  const element = byId('turn').content.firstElementChild.cloneNode(true);
-  elements.set(turn, element);
-  element.querySelector('.question-text').textContent = turn.question;
-
-  if (turn.passage) {
-    const quote = element.querySelector('.quote');
-    quote.hidden = false;
-    quote.textContent = turn.passage;
-    const more = element.querySelector('.quote-more');
-    more.hidden = turn.passage.length <= LONG_PASSAGE;
-    quote.classList.toggle('folded', !more.hidden);
-    more.addEventListener('click', () => {
-      const folded = quote.classList.toggle('folded');
-      more.setAttribute('aria-expanded', String(!folded));
-      more.textContent = folded ? 'Show the whole passage' : 'Show less';
-    });
-  }
-
-  element.querySelector('.retry').addEventListener('click', () => {
-    focusQuestion();
-    send(turn);
-  });
-  element.querySelector('.edit').addEventListener('click', () => edit(turn));
-  return element;
-}
-
-function remove(turn) {
-  elements.get(turn)?.remove();
-}
-
 function showWhatCanBeDone() {
-  const empty = conversation.turns.length === 0;
-  byId('welcome').hidden = !empty;
+  const { turns, sessionId, more } = conversation;
+  const empty = turns.length === 0 && !sessionId;
+  byId('welcome').hidden = turns.length > 0 || (restoring && !empty);
   byId('put-away').hidden = !putAway;
   byId('continued').hidden = empty;
   byId('new-conversation').hidden = empty;
+  byId('delete-conversation').hidden = empty;
+  byId('earlier').hidden = !(more && turns[0]?.id);
+  if (!pending && document.activeElement === byId('stop')) focusQuestion();
   byId('send').hidden = Boolean(pending);
   byId('stop').hidden = !pending;
 }
 
-// Unchanged text is left alone, so that it is not announced twice.
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function when(date) {
-  const today = date.toDateString() === new Date().toDateString();
-  const style = today ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' };
-  return new Intl.DateTimeFormat(undefined, style).format(date);
-}
-
-// ---- Following an answer: the view moves with it until its question has reached the top, so
-// that a long answer is read from its beginning; and not at all once the reader has scrolled.
-
-let leftAt = null;
-
-// The log scrolls in two columns, the page in one.
-const scrolled = () => log.scrollTop + document.scrollingElement.scrollTop;
-
-function followAnew() {
-  leftAt = null;
-}
-
-function follow(turn) {
-  if (leftAt !== null && Math.abs(scrolled() - leftAt) > 4) return;
-  elements.get(turn).scrollIntoView({ block: 'start' });
-  leftAt = scrolled();
-}
-
-// ---- Writing a question
-
-byId('composer').addEventListener('submit', (event) => {
-  event.preventDefault();
-  submit();
-});
-
-question.addEventListener('keydown', (event) => {
-  // While an input method composes a character, Enter belongs to it.
-  if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-  event.preventDefault();
-  submit();
-});
-
-question.addEventListener('input', questionChanged);
-
-function submit() {
-  const text = question.value.trim();
-  focusQuestion();
-  if (!text) {
-    say(passage ? 'Write a question about the passage first.' : 'Write a question first.');
-  } else if (length(text) > MAX_QUESTION) {
-    say(`A question can have ${MAX_QUESTION.toLocaleString()} characters. Please shorten it.`);
-  } else if (pending) {
-    say('One question at a time: wait for the answer, or stop it.');
-  } else {
-    const turn = { question: text, passage };
-    setPassage(null);
-    setQuestion('');
-    send(turn);
-  }
-}
-
-function setQuestion(text) {
-  question.value = text;
-  questionChanged();
-  focusQuestion();
-}
-
-function questionChanged() {
-  say('');
-  saveDraft();
-
-  const used = length(question.value.trim());
-  const left = MAX_QUESTION - used;
-  const counter = byId('counter');
-  counter.hidden = used < COUNT_FROM;
-  counter.classList.toggle('over', left < 0);
-  counter.textContent = left < 0
-    ? `${characters(-left)} too many`
-    : `${characters(left)} left`;
-
-  // The box grows with the question, up to the limit in the style sheet.
-  question.style.height = 'auto';
-  question.style.height = `${question.scrollHeight + question.offsetHeight - question.clientHeight}px`;
-}
-
-function setPassage(text) {
-  if (text && length(text) > MAX_PASSAGE) {
-    say(`A passage can have ${MAX_PASSAGE.toLocaleString()} characters. Please select a shorter one.`);
-    return;
-  }
-  say('');
-  passage = text || null;
-  byId('quote').hidden = !passage;
-  byId('quote-text').textContent = passage ?? '';
-  question.placeholder = passage ? 'Ask about this passage…' : 'Ask a question…';
-  saveDraft();
-}
-
-function say(text) {
-  setText(byId('note'), text);
-}
-
-function focusQuestion() {
-  question.focus({ preventScroll: true }); // it is always in view
-}
-
-function length(text) {
-  return [...text].length;
-}
-
-function characters(count) {
-  return `${count.toLocaleString()} character${count === 1 ? '' : 's'}`;
+// A quiet word above the conversation.
+function tell(text, { again = false } = {}) {
+  unmoved(() => {
+    setText(byId('aside-text'), text);
+    byId('aside').hidden = !text;
+    byId('restore').hidden = !again;
+  });
 }
 
 // ---- The rest of the page
 
-watchPassage(byId('passage'), byId('ask-selection'), (text) => {
-  setPassage(text);
-  focusQuestion();
+onTurn({ retry, edit, again });
+
+watchPassage(byId('passage'), byId('ask-selection'), askAbout);
+
+startComposer((text, passage) => {
+  if (isBusy()) return false;
+  send(newTurn(text, passage));
+  return true;
 });
 
-byId('quote-remove').addEventListener('click', () => {
-  setPassage(null);
-  focusQuestion();
-});
 byId('stop').addEventListener('click', () => {
   focusQuestion();
   stop();
 });
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || event.defaultPrevented || event.isComposing) return;
+  if (pending && !byId('delete-dialog').open) stop();
+});
+
+byId('earlier').addEventListener('click', showEarlier);
+byId('restore').addEventListener('click', () => {
+  byId('log').focus({ preventScroll: true }); // the button goes
+  restore();
+});
 byId('new-conversation').addEventListener('click', startAnew);
 byId('bring-back').addEventListener('click', bringBack);
+byId('delete-conversation').addEventListener('click', () => {
+  setText(byId('delete-note'), '');
+  byId('delete-dialog').showModal();
+});
+byId('delete-cancel').addEventListener('click', () => byId('delete-dialog').close());
+byId('delete-confirm').addEventListener('click', deleteConversation);
 for (const example of document.querySelectorAll('.example')) {
   example.addEventListener('click', () => setQuestion(example.textContent));
 }
@@ -417,13 +299,14 @@ addEventListener('storage', (event) => {
   drawAll();
 });
 
+// What had come of an answer is kept when the page is left in the middle of it.
+addEventListener('pagehide', () => {
+  if (pending) saveConversation(conversation);
+});
+
 conversation = loadConversation();
 for (const turn of conversation.turns) {
-  if (!turn.answer && !turn.error) turn.error = explain({ code: 'interrupted' });
+  if (turn.state === 'open') Object.assign(turn, { state: 'failed', error: explain({ code: 'interrupted' }) });
 }
 drawAll();
-
-const draft = read('sessionStorage', DRAFT);
-setPassage(draft?.passage);
-question.value = draft?.text ?? question.value;
-questionChanged();
+restore();

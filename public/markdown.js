@@ -24,6 +24,17 @@ export function renderMarkdown(text) {
   return fragment;
 }
 
+// The same, for an answer that is still growing: blocks that have not changed stay, and with
+// them what a reader has selected or scrolled in them.
+export function growMarkdown(element, text) {
+  const old = [...element.childNodes];
+  const grown = [...renderMarkdown(text).childNodes];
+  let same = 0;
+  while (same < grown.length && old[same]?.isEqualNode(grown[same])) same += 1;
+  for (const node of old.slice(same)) node.remove();
+  element.append(...grown.slice(same));
+}
+
 // ---- Blocks: each reader takes lines from `at` on, and returns its node and the line after it.
 
 function blocks(lines, depth) {

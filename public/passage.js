@@ -57,7 +57,9 @@ export function watchPassage(passage, button, onAsk) {
     onAsk(text);
   });
   document.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape') button.hidden = true;
+    if (event.key !== 'Escape' || button.hidden) return;
+    button.hidden = true;
+    event.preventDefault(); // one key press, one effect: it does not stop an answer too
   });
   addEventListener('resize', () => {
     if (!button.hidden) offer();

@@ -3,6 +3,10 @@
 //! Made at boot from the environment, whatever that holds; connected to nothing before it is
 //! needed.
 
+use std::time::Duration;
+
+use tokio::sync::watch;
+
 use crate::config::{Problems, Settings};
 use crate::cors::Origins;
 use crate::database::Database;
@@ -11,7 +15,10 @@ use crate::llm::Model;
 
 /// The state of an instance.
 #[derive(Debug)]
-pub struct App(Result<Ready, Problems>);
+pub struct App {
+    ready: Result<Ready, Problems>,
+    stop: watch::Sender<bool>,
+}
 
 /// An instance whose settings are right.
 #[derive(Debug)]
@@ -29,7 +36,7 @@ impl App {
     #[must_use]
     pub fn boot() -> Self {
         let app = Self::new(Settings::from_environment());
-        if let Err(problems) = &app.0 {
+        if let Err(problems) = &app.ready {
             for problem in &problems.problems {
                 tracing::error!(
                     variable = problem.variable,
@@ -44,17 +51,31 @@ impl App {
     /// An instance with these settings.
     #[must_use]
     pub fn new(settings: Result<Settings, Problems>) -> Self {
-        Self(settings.map(|settings| Ready {
+        let ready = settings.map(|settings| Ready {
             database: Database::new(settings.database.clone()),
             model: Model::new(settings.model.clone()),
             settings,
-        }))
+        });
+        let (stop, _) = watch::channel(false);
+        Self { ready, stop }
+    }
+
+    /// Tells the turns in flight that the platform is about to end the instance.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Returns when the instance is being stopped, `grace` after it was told.
+    pub async fn stopping(&self, grace: Duration) {
+        // The sender lives as long as `self`: there is always an end to wait for.
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
+        tokio::time::sleep(grace).await;
     }
 
     /// The pages that may call, as far as they are known.
     #[must_use]
     pub fn origins(&self) -> &Origins {
-        match &self.0 {
+        match &self.ready {
             Ok(ready) => &ready.settings.origins,
             Err(problems) => &problems.origins,
         }
@@ -66,7 +87,7 @@ impl App {
     ///
     /// 500 `configuration_error` while a setting is missing or malformed.
     pub fn ready(&self) -> Result<&Ready, Failure> {
-        self.0.as_ref().map_err(|problems| {
+        self.ready.as_ref().map_err(|problems| {
             Failure::new(
                 Code::ConfigurationError,
                 "This chat is not set up completely. If it is yours: the function's log names the settings to mend.",

@@ -1,107 +1,182 @@
-//! The turn: a reader's question in, a grounded and remembered answer out.
+//! The route `/chat`: ask, read a conversation again, forget it.
 //!
-//! Written once, read top to bottom; only this module composes the steps. The question is
-//! committed before the model is asked, and stays when the model fails. The answer is committed
-//! before the reader gets it. No database connection is held while the model speaks.
+//! What a turn is stands in [`crate::turn`]; here its events become a response, whole as JSON or
+//! piece by piece ([`crate::ui_message_stream`]).
 
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::future::BoxFuture;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use serde::Serialize;
-use tokio::sync::oneshot;
-use tracing::{Instrument, Span};
+use tokio::sync::mpsc::Receiver;
 use uuid::Uuid;
 
-use crate::app::{App, Ready};
-use crate::error::Failure;
-use crate::http::{Call, Reply, Route, json};
+use crate::app::App;
+use crate::error::{Code, Detail, Failure};
+use crate::http::{Call, Reply, Route, empty, json};
+use crate::idempotency::Key;
 use crate::question::Question;
-use crate::session::{self, Turn};
-use crate::{prompt, retrieval};
+use crate::turn::{self, Event};
+use crate::{session, ui_message_stream};
 
-/// `POST /chat`
+/// `POST`, `GET` and `DELETE /chat`
 pub const ROUTE: Route = Route {
     name: "chat",
-    methods: &[Method::POST],
+    methods: &[Method::GET, Method::POST, Method::DELETE],
     handler,
 };
+
+fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+    Box::pin(async move {
+        match call.method {
+            Method::GET => read(&app, &call).await,
+            Method::DELETE => forget(&app, &call).await,
+            _ => ask(app, call).await,
+        }
+    })
+}
+
+/// A turn: begun in a task of its own, of which the response is the listener.
+async fn ask(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let question = Question::parse(&call.body, app.ready()?.settings.limits)?;
+    let key = Key::read(&call.headers, &question)?;
+    let streams = accepts_stream(&call.headers);
+    let events = turn::start(app, question, key, &call.background);
+    if streams {
+        ui_message_stream::reply(events).await
+    } else {
+        collect(events).await
+    }
+}
+
+fn accepts_stream(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter();
+    accepted
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|range| range.split(';').next())
+        .any(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+}
 
 /// The body of a 200.
 #[derive(Debug, Serialize)]
 struct Answer {
     response: String,
-    session_id: Uuid,
+    session_id: Option<Uuid>,
     timestamp: String,
 }
 
-fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
-    Box::pin(async move {
-        let question = Question::parse(&call.body, app.ready()?.settings.limits)?;
-        // A task of its own, which the platform waits for: a turn that has begun is finished and
-        // stored, even if its reader has left or the instance is being stopped.
-        let (report, answer) = oneshot::channel();
-        let turn = async move {
-            let _ = report.send(answer_question(&app, &question).await);
-        };
-        call.background.wait_until(turn.instrument(Span::current()));
-        let answer = answer
-            .await
-            .map_err(|_| Failure::internal("the turn panicked"))??;
-        Ok(json(StatusCode::OK, &answer))
-    })
-}
-
-async fn answer_question(app: &App, question: &Question) -> Result<Answer, Failure> {
-    let Ready {
-        settings, database, ..
-    } = app.ready()?;
-    let history_messages = match question.selected_text {
-        Some(_) => 0,
-        None => settings.history_messages,
-    };
-    let turn = session::begin(database, question, history_messages).await?;
-    Span::current().record("session_id", tracing::field::display(turn.session_id));
-    ask_model(app.ready()?, question, &turn)
-        .await
-        // The question is stored: who asks again can do so in the same conversation.
-        .map_err(|failure| failure.in_session(turn.session_id))
-}
-
-async fn ask_model(app: &Ready, question: &Question, turn: &Turn) -> Result<Answer, Failure> {
-    let passages = if question.selected_text.is_some() {
-        Vec::new()
-    } else {
-        retrieval::search(question).await?
-    };
-    // Random for the request, and known to nobody who wrote one of its texts.
-    let mark = Uuid::new_v4().simple().to_string();
-    let messages = prompt::build(
-        &app.settings.book_title,
-        &turn.history,
-        &passages,
-        question,
-        &mark,
-    );
-
-    let mut stream = app.model.ask(&messages).await?;
+/// The stream, collected.
+async fn collect(mut events: Receiver<Event>) -> Result<Reply, Failure> {
     let mut response = String::new();
-    while let Some(text) = stream.next().await? {
-        response.push_str(&text);
+    let mut conversation = None;
+    loop {
+        match events.recv().await.ok_or_else(turn::panicked)? {
+            Event::Started { session_id, .. } => conversation = Some(session_id),
+            Event::Text(text) => response.push_str(&text),
+            Event::Finished { stored_at, .. } => {
+                let answer = Answer {
+                    response,
+                    session_id: conversation,
+                    timestamp: timestamp(stored_at),
+                };
+                return Ok(json(StatusCode::OK, &answer));
+            }
+            Event::Failed(failure) => return Err(failure),
+        }
     }
-    // PostgreSQL's text cannot hold it, and no reader misses it.
-    response.retain(|c| c != '\0');
-
-    let stored_at = session::finish(&app.database, turn, &response).await?;
-    Ok(Answer {
-        response,
-        session_id: turn.session_id,
-        timestamp: timestamp(stored_at),
-    })
 }
 
 /// ISO 8601 in UTC, with PostgreSQL's microseconds.
-fn timestamp(time: DateTime<Utc>) -> String {
+pub(crate) fn timestamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+#[derive(Serialize)]
+struct Conversation {
+    session_id: Uuid,
+    messages: Vec<Message>,
+}
+
+#[derive(Serialize)]
+struct Message {
+    id: Uuid,
+    role: String,
+    content: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selected_text: Option<String>,
+    created_at: String,
+    state: String,
+}
+
+/// `GET /chat?session_id=…&before=…`: a page of the conversation, oldest message first.
+async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
+    let database = &app.ready()?.database;
+    let session_id = session_id(call)?.ok_or_else(no_such_conversation)?;
+    let before = match call.parameter("before") {
+        None => None,
+        Some(id) => Some(id.parse().map_err(|_| {
+            wrong_parameter("before", "must be the id of a message of the conversation")
+        })?),
+    };
+    let messages = session::read(database, session_id, before).await?;
+    let messages = messages.ok_or_else(no_such_conversation)?.into_iter();
+    let messages = messages.map(|message| Message {
+        id: message.id,
+        role: message.role,
+        content: message.content,
+        selected_text: message.selected_text,
+        created_at: timestamp(message.created_at),
+        state: message.state,
+    });
+    let conversation = Conversation {
+        session_id,
+        messages: messages.collect(),
+    };
+    Ok(json(StatusCode::OK, &conversation))
+}
+
+/// `DELETE /chat?session_id=…`: all of the conversation; fine where there is none (any more).
+async fn forget(app: &App, call: &Call) -> Result<Reply, Failure> {
+    let database = &app.ready()?.database;
+    if let Some(session_id) = session_id(call)? {
+        session::forget(database, session_id).await?;
+    }
+    let mut reply = Response::new(empty());
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    Ok(reply)
+}
+
+/// The conversation of the query; `None` is an id that no conversation can have.
+fn session_id(call: &Call) -> Result<Option<Uuid>, Failure> {
+    let id = call.parameter("session_id");
+    let id = id.ok_or_else(|| wrong_parameter("session_id", "is required"))?;
+    Ok(id.parse().ok())
+}
+
+fn wrong_parameter(field: &'static str, message: &str) -> Failure {
+    let message = message.into();
+    Failure::invalid("The request is not valid.", vec![Detail { field, message }])
+}
+
+fn no_such_conversation() -> Failure {
+    Failure::new(Code::NotFound, "There is no such conversation.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    #[tokio::test]
+    async fn a_turn_that_panics_is_a_500_like_any_other() {
+        let (events, listener) = mpsc::channel(1);
+        tokio::spawn(async move {
+            events.send(Event::Text("Half an".into())).await.unwrap();
+            panic!("in the middle of a turn");
+        });
+        let failure = collect(listener).await.unwrap_err();
+        assert_eq!(failure.code, Code::InternalError);
+    }
 }

@@ -8,6 +8,7 @@
 //! This module never decides what failed: the module that owns a step converts its own error.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -29,6 +30,10 @@ pub enum Code {
     PayloadTooLarge,
     /// The body is not `application/json`.
     UnsupportedMediaType,
+    /// The same request, by its `Idempotency-Key`, is still being answered.
+    InProgress,
+    /// The `Idempotency-Key` was used for another request.
+    IdempotencyKeyReused,
     /// A setting is missing or malformed; the log names it.
     ConfigurationError,
     /// The model failed or answered nonsense.
@@ -52,6 +57,8 @@ impl Code {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::InProgress => "in_progress",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::ConfigurationError => "configuration_error",
             Self::LlmError => "llm_error",
             Self::LlmTimeout => "llm_timeout",
@@ -70,6 +77,8 @@ impl Code {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InProgress => StatusCode::CONFLICT,
+            Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ConfigurationError
             | Self::LlmError
             | Self::LlmTimeout
@@ -100,6 +109,7 @@ pub struct Failure {
     /// The conversation that holds the question, once it is stored.
     pub session_id: Option<Uuid>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    logged: AtomicBool,
 }
 
 impl Failure {
@@ -111,6 +121,7 @@ impl Failure {
             details: Vec::new(),
             session_id: None,
             cause: None,
+            logged: AtomicBool::new(false),
         }
     }
 
@@ -146,10 +157,19 @@ impl Failure {
         self
     }
 
-    /// The chain of causes, outermost first, joined for one log field.
-    #[must_use]
-    pub fn cause_chain(&self) -> Option<String> {
-        self.cause.as_deref().map(|cause| chain(cause))
+    /// Writes the failure into the log, within the span of its request, once.
+    pub fn log(&self) {
+        if self.logged.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let code = self.code.as_str();
+        let cause = self.cause.as_deref().map(|cause| chain(cause));
+        if self.code.status().is_server_error() {
+            tracing::error!(code, cause, "request failed");
+        } else {
+            let fields: Vec<_> = self.details.iter().map(|d| d.field).collect();
+            tracing::info!(code, cause, fields = fields.join(","), "request refused");
+        }
     }
 
     /// The response's body.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use vercel_runtime::{AppState, Error, Request, ResponseBody, service_fn};
 
 use crate::app::App;
+use crate::error::chain;
 use crate::http::{Background, Route, serve};
 use crate::{config, telemetry};
 
@@ -25,6 +27,7 @@ pub async fn run(route: &'static Route) -> Result<(), Error> {
         tracing::warn!(problem, "settings");
     }
     let app = Arc::new(App::boot());
+    tokio::spawn(stop_on_sigterm(Arc::clone(&app)));
     vercel_runtime::run(service_fn(move |request: Request, state: AppState| {
         let app = Arc::clone(&app);
         // Without the platform's socket the context writes plain lines of its own form.
@@ -44,4 +47,15 @@ pub async fn run(route: &'static Route) -> Result<(), Error> {
     // The turns have ended, but their responses may still be on their way to the socket.
     tokio::time::sleep(LINGER).await;
     Ok(())
+}
+
+/// The runtime stops accepting requests by itself; the turns in flight must know, too.
+async fn stop_on_sigterm(app: Arc<App>) {
+    match signal(SignalKind::terminate()) {
+        Ok(mut sigterm) => {
+            sigterm.recv().await;
+            app.stop();
+        }
+        Err(error) => tracing::warn!(cause = chain(&error), "SIGTERM cannot be listened to"),
+    }
 }

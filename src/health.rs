@@ -41,7 +41,7 @@ struct Checks {
 
 fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
     Box::pin(async move {
-        if !call.query.split('&').any(|pair| pair == "check=ready") {
+        if call.parameter("check").as_deref() != Some("ready") {
             let status = "healthy";
             let health = Health {
                 status,

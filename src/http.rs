@@ -4,6 +4,7 @@
 //! have. A handler gets a [`Call`] that has passed all of it and returns a [`Reply`] or a
 //! [`Failure`]; nothing else leaves a function.
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,7 +38,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a browser may remember a preflight, in seconds; Chromium's own limit.
 const PREFLIGHT_MAX_AGE: &str = "7200";
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// Why a body breaks off.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A response's body.
 pub type Body = BoxBody<Bytes, BoxError>;
@@ -60,12 +62,25 @@ pub struct Route {
 /// A request that has passed the edge.
 #[derive(Debug)]
 pub struct Call {
+    /// One of the route's methods.
+    pub method: Method,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The query string, `""` where there is none.
     pub query: String,
     /// The body, at most [`MAX_BODY_BYTES`].
     pub body: Bytes,
     /// For work that outlives the response.
     pub background: Background,
+}
+
+impl Call {
+    /// The first parameter of the query with this name, decoded.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut parameters = form_urlencoded::parse(self.query.as_bytes());
+        parameters.find_map(|(known, value)| (known == name).then_some(value))
+    }
 }
 
 /// Hands work to the platform that must be done before the instance may be stopped or frozen.
@@ -101,6 +116,12 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Reply {
         HeaderValue::from_static("application/json"),
     );
     reply
+}
+
+/// A body of nothing.
+#[must_use]
+pub fn empty() -> Body {
+    full(Bytes::new())
 }
 
 fn full(bytes: impl Into<Bytes>) -> Body {
@@ -169,6 +190,8 @@ async fn answer(
         ));
     }
     let call = Call {
+        method: parts.method.clone(),
+        headers: parts.headers.clone(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         body,
         background,
@@ -226,14 +249,14 @@ fn allowed_origin(app: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>,
 }
 
 fn preflight(route: &Route) -> Reply {
-    let mut reply = Response::new(full(Bytes::new()));
+    let mut reply = Response::new(empty());
     *reply.status_mut() = StatusCode::NO_CONTENT;
     let headers = reply.headers_mut();
     headers.insert(header::ALLOW, allow_header(route));
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, allow_header(route));
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("content-type"),
+        HeaderValue::from_static("content-type, idempotency-key"),
     );
     headers.insert(
         header::ACCESS_CONTROL_MAX_AGE,
@@ -244,13 +267,7 @@ fn preflight(route: &Route) -> Reply {
 
 /// A failure as a response, and as a line of the log.
 fn refuse(route: &Route, failure: &Failure, request_id: &str) -> Reply {
-    let (code, cause) = (failure.code.as_str(), failure.cause_chain());
-    if failure.code.status().is_server_error() {
-        tracing::error!(code, cause, "request failed");
-    } else {
-        let fields: Vec<_> = failure.details.iter().map(|d| d.field).collect();
-        tracing::info!(code, cause, fields = fields.join(","), "request refused");
-    }
+    failure.log();
     let mut reply = json(failure.code.status(), &failure.body(request_id));
     if let Some(session_id) = failure.session_id
         && let Ok(session_id) = HeaderValue::try_from(session_id.to_string())
@@ -269,12 +286,15 @@ fn add_headers(headers: &mut HeaderMap, origin: Option<HeaderValue>, request_id:
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-request-id", id);
     }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A stream has its own.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    headers.insert(header::VARY, HeaderValue::from_static("origin, accept"));
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(

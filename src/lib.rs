@@ -5,14 +5,16 @@
 //! 1. `api/*.rs`: one function a route; each boots and hands over to [`function`], nothing else.
 //! 2. [`function`]: runs a route on the platform.
 //! 3. [`http`]: the edge. Limits, CORS ([`cors`]), request ids, panics; every error leaves here.
-//! 4. [`chat`]: the turn, top to bottom. Only it composes the steps below; they never import
-//!    each other.
+//! 4. [`chat`]: the route. Asking starts a [`turn`], top to bottom; only that composes the steps
+//!    below, and they never import each other.
 //!    - [`question`]: what a reader sent, parsed into a type that cannot be invalid
+//!    - [`idempotency`]: what makes two requests the same one
 //!    - [`session`]: the conversation in PostgreSQL, one statement before the model and one after
 //!    - [`retrieval`]: passages of the book; none yet
 //!    - [`prompt`]: question and history in, the model's messages out; pure
 //!    - [`llm`]: the model's call and its answer
-//! 5. [`health`]: the other route.
+//! 5. The turn's events become a response: JSON in [`chat`], or [`ui_message_stream`] over [`sse`].
+//! 6. [`health`]: the other route.
 //!
 //! Beside the walk: [`app`] is what an instance makes once, [`config`] the settings, [`database`]
 //! the pooled connection, [`error`] what clients and the log are told, [`telemetry`] the log.
@@ -26,9 +28,13 @@ pub mod error;
 pub mod function;
 pub mod health;
 pub mod http;
+pub mod idempotency;
 pub mod llm;
 pub mod prompt;
 pub mod question;
 pub mod retrieval;
 pub mod session;
+pub mod sse;
 pub mod telemetry;
+pub mod turn;
+pub mod ui_message_stream;

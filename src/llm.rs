@@ -1,34 +1,40 @@
 //! The model: OpenAI Chat Completions, asked for a stream, read piece by piece.
 //!
-//! It owns the request's form, the time limits and what counts as an answer. It never sees the
-//! database, and no text of a message, an answer or a provider's error leaves it for the log:
-//! a provider quotes keys and prompts in its error messages.
+//! It owns the request's form, the time limits, the retries ([`retry`]) and what counts as an
+//! answer. It never sees the database, and no text of a message, an answer or a provider's error
+//! leaves it for the log: a provider quotes keys and prompts in its error messages.
 
+use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_openai::Client;
-use async_openai::config::OpenAIConfig;
-use async_openai::error::OpenAIError;
 use async_openai::types::stream::StreamResponse;
 use futures_util::StreamExt;
-use secrecy::ExposeSecret;
-use serde::Deserialize;
-use serde_json::Value;
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config::ModelSettings;
-use crate::error::{Code, Failure, chain};
+use crate::error::{Code, Failure};
 use crate::prompt::Message;
 
+mod client;
 mod log;
+mod pace;
+pub mod retry;
 mod wire;
 
+use client::Connection;
+pub use client::Refusal;
 use log::CallLog;
+use pace::Pace;
+pub use wire::Usage;
 use wire::{Chunk, Request, StreamOptions};
 
 /// How long a whole answer waits for its usage, which comes right after it where it comes at all.
 const USAGE_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest answer that is taken, in bytes; far beyond what `MAX_COMPLETION_TOKENS` allows.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +45,12 @@ pub enum Error {
     /// A time limit ran out; says which.
     #[error("the model took too long: {0}")]
     Timeout(&'static str),
+    /// No connection in time. Nothing has been asked.
+    #[error("the model could not be connected to in time")]
+    ConnectTimeout,
     /// The provider refused the request.
     #[error("the model refused: {0}")]
-    Refused(#[from] Refusal),
+    Refused(Refusal),
     /// The request or the answer broke on the way.
     #[error("the model could not be reached: {0}")]
     Transport(String),
@@ -50,19 +59,10 @@ pub enum Error {
     Nonsense(&'static str),
 }
 
-/// A status other than 200, without the provider's message.
-#[derive(Debug, thiserror::Error)]
-#[error("status {status}, type {kind:?}, code {code:?}")]
-pub struct Refusal {
-    status: u16,
-    kind: Option<String>,
-    code: Option<String>,
-}
-
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::Timeout(_) => Self::new(
+            Error::Timeout(_) | Error::ConnectTimeout => Self::new(
                 Code::LlmTimeout,
                 "The assistant took too long to answer. Your question is saved; please try again.",
             ),
@@ -79,7 +79,7 @@ impl From<Error> for Failure {
 #[derive(Debug)]
 pub struct Model {
     settings: ModelSettings,
-    client: OnceCell<Client<OpenAIConfig>>,
+    connection: OnceCell<Connection>,
 }
 
 impl Model {
@@ -88,31 +88,61 @@ impl Model {
     pub fn new(settings: ModelSettings) -> Self {
         Self {
             settings,
-            client: OnceCell::new(),
+            connection: OnceCell::new(),
         }
     }
 
-    /// Asks the model. The answer is read from what this returns.
+    /// Asks the model, more than once where [`retry`] says so, and returns when the first piece
+    /// of the answer is there. Dropping what it returns ends the call.
     ///
     /// # Errors
     ///
     /// When the provider refuses, cannot be reached, or does not begin to answer in time.
     pub async fn ask(&self, messages: &[Message<'_>]) -> Result<AnswerStream, Error> {
-        let asked = Instant::now();
-        let call = CallLog::new(&self.settings.name, messages, asked);
+        let end = Instant::now() + self.settings.timeout;
+        let mut attempt = 1;
+        loop {
+            let error = match self.attempt(messages, attempt, end).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let left = end.saturating_duration_since(Instant::now());
+            let Some(delay) = retry::delay(&error, attempt, left, rand::random()) else {
+                return Err(error);
+            };
+            sleep(delay).await;
+            attempt += 1;
+        }
+    }
+
+    /// One call, up to the first piece of its answer.
+    async fn attempt(
+        &self,
+        messages: &[Message<'_>],
+        attempt: u32,
+        end: Instant,
+    ) -> Result<AnswerStream, Error> {
+        let mut call = CallLog::new(&self.settings.name, messages, attempt);
         let deadlines = Deadlines {
-            first_byte: asked + self.settings.first_byte_timeout.min(self.settings.timeout),
-            end: asked + self.settings.timeout,
+            first_byte: end.min(Instant::now() + self.settings.first_byte_timeout),
+            end,
         };
-        let result = self.open(messages, &deadlines).await;
-        match result {
-            Ok(chunks) => Ok(AnswerStream {
-                chunks,
-                deadlines,
-                finish_reason: None,
-                visible: false,
-                call,
-            }),
+        let pace = Arc::new(Pace::default());
+        match self.open(messages, &deadlines, &pace).await {
+            Ok(chunks) => {
+                let mut answer = AnswerStream {
+                    chunks,
+                    pace,
+                    deadlines,
+                    first: None,
+                    finish_reason: None,
+                    visible: false,
+                    bytes: 0,
+                    call,
+                };
+                answer.first = answer.advance().await?;
+                Ok(answer)
+            }
             Err(error) => {
                 call.failed(&error);
                 Err(error)
@@ -124,6 +154,7 @@ impl Model {
         &self,
         messages: &[Message<'_>],
         deadlines: &Deadlines,
+        pace: &Arc<Pace>,
     ) -> Result<StreamResponse<Chunk>, Error> {
         let request = Request {
             model: &self.settings.name,
@@ -135,116 +166,37 @@ impl Model {
             max_completion_tokens: self.settings.max_completion_tokens,
             reasoning_effort: self.settings.reasoning_effort.as_deref(),
         };
-        let client = self.client().await?;
+        let connection = self
+            .connection
+            .get_or_try_init(|| Connection::new(&self.settings))
+            .await?;
+        let client = connection.client(pace);
         let chat = client.chat();
         timeout_at(deadlines.first_byte, chat.create_stream_byot(request))
             .await
             .map_err(|_| Error::Timeout("no response began"))?
             .map_err(Into::into)
     }
-
-    async fn client(&self) -> Result<&Client<OpenAIConfig>, Error> {
-        self.client
-            .get_or_try_init(|| async {
-                let settings = self.settings.clone();
-                // Parsing the CA bundle takes 10 ms and more of CPU: not on a thread that serves.
-                tokio::task::spawn_blocking(move || make_client(&settings))
-                    .await
-                    .map_err(|error| Error::SetUp(error.to_string()))?
-            })
-            .await
-    }
-}
-
-/// async-openai's own HTTP stack sleeps as long as a server tells it and retries by itself; in its
-/// place stands a plain one, which reports what the server said and leaves the decision to us.
-fn make_client(settings: &ModelSettings) -> Result<Client<OpenAIConfig>, Error> {
-    let http = reqwest::Client::builder()
-        .connect_timeout(settings.connect_timeout)
-        .read_timeout(settings.timeout)
-        .build()
-        .map_err(|error| Error::SetUp(chain(&error)))?;
-    let config = OpenAIConfig::new()
-        .with_api_base(&settings.base_url)
-        .with_api_key(settings.api_key.expose_secret());
-    let sender = http.clone();
-    let service = tower::service_fn(
-        move |request: async_openai::middleware::HttpRequestFactory| {
-            let http = sender.clone();
-            async move {
-                let request = request.build().await?;
-                let response = http.execute(request).await?;
-                if response.status().is_success() {
-                    Ok(response)
-                } else {
-                    Err(OpenAIError::Boxed(Box::new(Refusal::read(response).await)))
-                }
-            }
-        },
-    );
-    Ok(Client::build(http, config).with_http_service(service))
-}
-
-impl Refusal {
-    /// Reads what a program may know of an error response; its body may be anything.
-    async fn read(response: reqwest::Response) -> Self {
-        #[derive(Default, Deserialize)]
-        struct Body {
-            error: Details,
-        }
-        #[derive(Default, Deserialize)]
-        struct Details {
-            r#type: Option<String>,
-            // A string or null with OpenAI, a number with others.
-            code: Option<Value>,
-        }
-        let status = response.status().as_u16();
-        let body: Body = match response.bytes().await {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
-            Err(_) => Body::default(),
-        };
-        Self {
-            status,
-            kind: body.error.r#type,
-            code: body.error.code.map(|code| match code {
-                Value::String(code) => code,
-                other => other.to_string(),
-            }),
-        }
-    }
-}
-
-impl From<OpenAIError> for Error {
-    fn from(error: OpenAIError) -> Self {
-        match error {
-            OpenAIError::Boxed(error) => match error.downcast::<Refusal>() {
-                Ok(refusal) => Self::Refused(*refusal),
-                Err(error) => Self::Transport(error.to_string()),
-            },
-            OpenAIError::Reqwest(error) if error.is_timeout() => {
-                Self::Timeout(if error.is_connect() {
-                    "connecting"
-                } else {
-                    "the answer stalled"
-                })
-            }
-            // The base URL may hold credentials.
-            OpenAIError::Reqwest(error) => Self::Transport(chain(&error.without_url())),
-            OpenAIError::JSONDeserialize(..) => Self::Nonsense("a piece is not JSON"),
-            OpenAIError::StreamError(_) => Self::Transport("the stream broke".into()),
-            _ => Self::Transport("the client refused the request".into()),
-        }
-    }
 }
 
 /// A running answer.
 pub struct AnswerStream {
     chunks: StreamResponse<Chunk>,
+    pace: Arc<Pace>,
     deadlines: Deadlines,
+    /// The first piece, until it is taken.
+    first: Option<String>,
     finish_reason: Option<String>,
     /// Whether the answer holds more than white space so far.
     visible: bool,
+    bytes: usize,
     call: CallLog,
+}
+
+impl std::fmt::Debug for AnswerStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AnswerStream").finish_non_exhaustive()
+    }
 }
 
 impl AnswerStream {
@@ -255,6 +207,25 @@ impl AnswerStream {
     /// When the answer breaks, stalls, or ends without a `finish_reason`: a stream that is cut
     /// looks like one that has ended.
     pub async fn next(&mut self) -> Result<Option<String>, Error> {
+        match self.first.take() {
+            Some(piece) => Ok(Some(piece)),
+            None => self.advance().await,
+        }
+    }
+
+    /// Why the model stopped, in the provider's words; known when the answer is whole.
+    #[must_use]
+    pub fn finish_reason(&self) -> &str {
+        self.finish_reason.as_deref().unwrap_or_default()
+    }
+
+    /// What the answer used, where the provider has told.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.call.usage
+    }
+
+    async fn advance(&mut self) -> Result<Option<String>, Error> {
         let piece = self.read().await;
         match &piece {
             Ok(Some(text)) => self.call.received(text),
@@ -287,6 +258,10 @@ impl AnswerStream {
             self.finish_reason = choice.finish_reason.filter(|reason| !reason.is_empty());
             let delta = choice.delta.unwrap_or_default();
             let text = delta.content.or(delta.refusal).unwrap_or_default();
+            self.bytes += text.len();
+            if self.bytes > MAX_ANSWER_BYTES {
+                return Err(Error::Nonsense("it does not end"));
+            }
             if !text.is_empty() {
                 self.visible |= !text.trim().is_empty();
                 return Ok(Some(text));
@@ -303,7 +278,12 @@ impl AnswerStream {
         } else {
             (self.deadlines.end, "the answer did not end")
         };
-        let chunk = timeout_at(deadline, self.chunks.next()).await;
+        let next = poll_fn(|context| {
+            let next = self.chunks.poll_next_unpin(context);
+            self.pace.reader_waits(next.is_pending());
+            next
+        });
+        let chunk = timeout_at(deadline, next).await;
         Ok(chunk.map_err(|_| Error::Timeout(late))?.transpose()?)
     }
 }

@@ -46,7 +46,9 @@ pub(super) struct Delta {
 
 /// What the provider counts, in tokens.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) struct Usage {
-    pub(super) prompt_tokens: Option<u64>,
-    pub(super) completion_tokens: Option<u64>,
+pub struct Usage {
+    /// Of the prompt.
+    pub prompt_tokens: Option<u64>,
+    /// Of the answer, with the thinking that went before it.
+    pub completion_tokens: Option<u64>,
 }

@@ -8,6 +8,7 @@ mod client;
 pub mod database;
 pub mod model;
 mod proxy;
+pub mod stream;
 mod tls;
 
 use std::path::Path;
@@ -20,7 +21,7 @@ use serde_json::Value;
 pub use client::Reply;
 pub use database::Database;
 pub use model::ScriptedModel;
-pub use proxy::Proxy;
+pub use proxy::{Fault, Proxy};
 pub use tls::TlsFront;
 
 /// The page that the functions of a world answer to.
@@ -141,6 +142,14 @@ impl Running {
         let found = found.await;
         found.unwrap_or_else(|| panic!("no line {message:?} in the log:\n{}", self.raw_log()))
     }
+}
+
+/// Sends a signal, by its name.
+pub fn signal(pid: i32, name: &str) {
+    let kill = std::process::Command::new("kill")
+        .args([&format!("-{name}"), &pid.to_string()])
+        .status();
+    assert!(kill.unwrap().success());
 }
 
 /// Asks again and again until there is an answer; `None` after ten seconds.

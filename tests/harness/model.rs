@@ -4,6 +4,7 @@
 //! stall before the headers, cut a chunk in two, vanish.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -108,6 +109,24 @@ impl Script {
         self
     }
 
+    /// The same, each byte in a write of its own: nothing arrives in one piece.
+    pub fn byte_by_byte(self) -> Self {
+        let steps = self.0.into_iter().flat_map(|step| match step {
+            Step::Write(bytes) => bytes.into_iter().map(|b| Step::Write(vec![b])).collect(),
+            step => vec![step],
+        });
+        Self(steps.collect())
+    }
+
+    /// How many bytes it writes.
+    pub fn length(&self) -> usize {
+        let lengths = self.0.iter().map(|step| match step {
+            Step::Write(bytes) => bytes.len(),
+            _ => 0,
+        });
+        lengths.sum()
+    }
+
     pub fn hold(mut self) -> Self {
         self.0.push(Step::Hold);
         self
@@ -123,6 +142,13 @@ impl Script {
 pub fn held() -> Script {
     let finish = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
     let answer = Script::begin().hold().words("At last.");
+    answer.chunk(&finish).done()
+}
+
+/// The same, held back after its first word.
+pub fn held_halfway() -> Script {
+    let finish = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
+    let answer = Script::begin().words("At ").hold().words("last.");
     answer.chunk(&finish).done()
 }
 
@@ -163,6 +189,8 @@ struct State {
     usual: Mutex<Script>,
     asked: Mutex<Vec<Asked>>,
     releases: Semaphore,
+    written: AtomicUsize,
+    hung_up: AtomicUsize,
 }
 
 impl ScriptedModel {
@@ -174,6 +202,8 @@ impl ScriptedModel {
             usual: Mutex::new(Script::answer(ANSWER)),
             asked: Mutex::default(),
             releases: Semaphore::new(0),
+            written: AtomicUsize::new(0),
+            hung_up: AtomicUsize::new(0),
         });
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
@@ -218,6 +248,18 @@ impl ScriptedModel {
         asked[0].clone()
     }
 
+    /// How many bytes were written so far.
+    pub fn written(&self) -> usize {
+        self.state.written.load(Ordering::SeqCst)
+    }
+
+    /// Waits until a caller has hung up in the middle of an answer.
+    pub async fn was_hung_up(&self) {
+        let hung_up = || self.state.hung_up.load(Ordering::SeqCst) > 0;
+        let hung_up = eventually(async || hung_up().then_some(()));
+        hung_up.await.expect("the call goes on");
+    }
+
     /// Lets one held script go on.
     pub fn release(&self) {
         self.state.releases.add_permits(1);
@@ -234,11 +276,28 @@ async fn serve(stream: TcpStream, state: Arc<State>) -> Option<()> {
         let script = state.scripts.lock().unwrap().pop_front();
         let script = script.unwrap_or_else(|| state.usual.lock().unwrap().clone());
         for step in script.0 {
-            match step {
-                Step::Write(bytes) => stream.write_all(&bytes).await.ok()?,
-                Step::Wait(duration) => tokio::time::sleep(duration).await,
-                Step::Hold => state.releases.acquire().await.ok()?.forget(),
+            let hung_up = match step {
+                Step::Write(bytes) => {
+                    state.written.fetch_add(bytes.len(), Ordering::SeqCst);
+                    stream.write_all(&bytes).await.is_err()
+                }
+                Step::Wait(duration) => tokio::select! {
+                    () = tokio::time::sleep(duration) => false,
+                    _ = stream.fill_buf() => true,
+                },
+                Step::Hold => tokio::select! {
+                    permit = state.releases.acquire() => {
+                        permit.ok()?.forget();
+                        false
+                    }
+                    // It says nothing more before it has its answer, unless it goes.
+                    _ = stream.fill_buf() => true,
+                },
                 Step::Vanish => return None,
+            };
+            if hung_up {
+                state.hung_up.fetch_add(1, Ordering::SeqCst);
+                return None;
             }
         }
     }

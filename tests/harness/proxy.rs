@@ -1,17 +1,40 @@
-//! A proxy in front of PostgreSQL: counts round trips, and takes the database away.
+//! A proxy in front of PostgreSQL: counts round trips, and does what a network or a server on its
+//! last legs may do.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
+use tokio::time::sleep;
 
 use super::Database;
 
 const FROM_SERVER: u8 = 0;
 const FROM_CLIENT: u8 = 1;
+
+/// What is wrong with the way to the database.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    #[default]
+    None,
+    /// Connections are closed as soon as they are made.
+    Refuse,
+    /// Connections are made, and nobody is there.
+    Silence,
+    /// Whatever is sent on any connection disappears.
+    BlackHole,
+    /// A server that has to wake up: the first bytes of a connection come late.
+    Asleep(Duration),
+    /// Everything comes late.
+    Delay(Duration),
+    /// The next connection breaks after this many bytes from the server.
+    ResetAfter(usize),
+}
 
 /// A running proxy.
 pub struct Proxy {
@@ -21,11 +44,17 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct State {
-    gone: AtomicBool,
+    fault: Mutex<Fault>,
     lose_reply: AtomicBool,
     connections: AtomicUsize,
     round_trips: AtomicUsize,
     open: Mutex<Vec<AbortHandle>>,
+}
+
+impl State {
+    fn fault(&self) -> Fault {
+        *self.fault.lock().unwrap()
+    }
 }
 
 impl Proxy {
@@ -37,8 +66,7 @@ impl Proxy {
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                // Closed at once, as by a host that has no server.
-                if shared.gone.load(Ordering::SeqCst) {
+                if shared.fault() == Fault::Refuse {
                     continue;
                 }
                 shared.connections.fetch_add(1, Ordering::SeqCst);
@@ -49,14 +77,19 @@ impl Proxy {
         Self { port, state }
     }
 
+    /// From now on; connections that are open stay.
+    pub fn fault(&self, fault: Fault) {
+        *self.state.fault.lock().unwrap() = fault;
+    }
+
     /// The database is gone: connections break, new ones are closed at once.
     pub fn take_away(&self) {
-        self.state.gone.store(true, Ordering::SeqCst);
+        self.fault(Fault::Refuse);
         self.cut_all();
     }
 
     pub fn bring_back(&self) {
-        self.state.gone.store(false, Ordering::SeqCst);
+        self.fault(Fault::None);
     }
 
     /// The server runs the next statement, and the connection breaks before its reply is passed on.
@@ -84,35 +117,67 @@ impl Proxy {
 }
 
 async fn connect(client: TcpStream, state: Arc<State>) {
+    match state.fault() {
+        Fault::Silence => std::future::pending().await,
+        Fault::Asleep(time) => sleep(time).await,
+        _ => {}
+    }
     let Ok(server) = TcpStream::connect(("127.0.0.1", Database::port())).await else {
         return;
+    };
+    let limit = match state.fault() {
+        Fault::ResetAfter(bytes) => {
+            *state.fault.lock().unwrap() = Fault::None;
+            bytes
+        }
+        _ => usize::MAX,
     };
     client.set_nodelay(true).unwrap();
     server.set_nodelay(true).unwrap();
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let last = AtomicU8::new(FROM_SERVER);
+    let statement = |_| {
+        if last.swap(FROM_CLIENT, Ordering::SeqCst) == FROM_SERVER {
+            state.round_trips.fetch_add(1, Ordering::SeqCst);
+        }
+        Some(usize::MAX)
+    };
+    let passed = AtomicUsize::new(0);
+    let reply = |length| {
+        last.store(FROM_SERVER, Ordering::SeqCst);
+        if state.lose_reply.swap(false, Ordering::SeqCst) {
+            return None;
+        }
+        let before = passed.fetch_add(length, Ordering::SeqCst);
+        Some(limit.saturating_sub(before))
+    };
     tokio::select! {
-        () = pipe(from_client, to_server, || {
-            if last.swap(FROM_CLIENT, Ordering::SeqCst) == FROM_SERVER {
-                state.round_trips.fetch_add(1, Ordering::SeqCst);
-            }
-            true
-        }) => {}
-        () = pipe(from_server, to_client, || {
-            last.store(FROM_SERVER, Ordering::SeqCst);
-            !state.lose_reply.swap(false, Ordering::SeqCst)
-        }) => {}
+        () = pipe(from_client, to_server, &state, statement) => {}
+        () = pipe(from_server, to_client, &state, reply) => {}
     }
 }
 
-async fn pipe(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, pass: impl Fn() -> bool) {
+/// Passes on as many bytes as `allow` says, and ends when that is fewer than there are.
+async fn pipe(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    state: &State,
+    allow: impl Fn(usize) -> Option<usize>,
+) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        if !pass() {
+        let bytes = &buffer[..length];
+        let Some(allowed) = allow(length) else {
             return;
+        };
+        match state.fault() {
+            Fault::BlackHole => continue,
+            Fault::Delay(time) => sleep(time).await,
+            _ => {}
         }
-        if to.write_all(&buffer[..length]).await.is_err() {
+        let passed = &bytes[..length.min(allowed)];
+        if to.write_all(passed).await.is_err() || passed.len() < length {
             return;
         }
     }

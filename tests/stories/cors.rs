@@ -18,7 +18,7 @@ async fn a_listed_page_may_ask_and_may_read_the_answer_and_the_errors() {
         let reply = ask_from(&chat, origin).await;
         assert_eq!(reply.status, 200);
         assert_eq!(reply.header("access-control-allow-origin"), Some(origin));
-        assert_eq!(reply.header("vary"), Some("origin"));
+        assert_eq!(reply.header("vary"), Some("origin, accept"));
         assert_eq!(
             reply.header("access-control-expose-headers"),
             Some("x-request-id, x-session-id")
@@ -81,11 +81,11 @@ async fn a_preflight_tells_a_listed_page_what_it_may_send_and_others_nothing() {
     assert_eq!(reply.header("access-control-allow-origin"), Some(PAGE));
     assert_eq!(
         reply.header("access-control-allow-methods"),
-        Some("POST, OPTIONS")
+        Some("GET, POST, DELETE, OPTIONS")
     );
     assert_eq!(
         reply.header("access-control-allow-headers"),
-        Some("content-type")
+        Some("content-type, idempotency-key")
     );
     let reply = preflight("https://evil.example").await;
     assert_eq!(reply.error(), (403, "origin_not_allowed".into()));

@@ -9,7 +9,7 @@ use crate::harness::model::held;
 use crate::harness::{Proxy, TlsFront, World};
 
 /// A world whose functions reach their database through a proxy.
-async fn behind_proxy() -> (World, Proxy) {
+pub async fn behind_proxy() -> (World, Proxy) {
     let proxy = Proxy::start().await;
     let mut world = World::new().await;
     let url = world.database.url_at(proxy.port);

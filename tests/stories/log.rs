@@ -132,7 +132,9 @@ async fn how_much_is_written_is_a_setting() {
     let world = World::new().await.with("LOG_LEVEL", "error");
     let chat = world.chat().await;
     chat.ask("hi").await;
-    world.model.next(Script::status(500, "", ""));
+    world
+        .model
+        .next(Script::refusal(401, "", "invalid_api_key"));
     chat.ask("hi").await;
     let failed = chat.logged("request failed").await;
     assert!(

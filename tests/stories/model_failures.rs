@@ -1,9 +1,9 @@
 //! The model fails, in every way that it can: the reader is told, the question stays, nothing is
 //! stored as an answer, and the next turn is fine.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::model::Script;
 use crate::harness::{API_KEY, Running, World};
@@ -48,26 +48,94 @@ async fn it_refuses_the_key() {
     fails(&world, script, "llm_error").await;
 }
 
-#[tokio::test]
-async fn it_has_too_much_to_do() {
-    let world = World::new().await;
-    fails(
-        &world,
-        Script::refusal(429, "requests", "rate_limit_exceeded"),
-        "llm_error",
-    )
-    .await;
+/// Attempt and status of each call so far, as the log has them.
+fn attempts(chat: &Running) -> Vec<(u64, u64)> {
+    let log = chat.raw_log();
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .filter(|line| line["message"] == "model call")
+        .map(|line| {
+            (
+                line["attempt"].as_u64().unwrap(),
+                line["status"].as_u64().unwrap_or(0),
+            )
+        })
+        .collect()
 }
 
 #[tokio::test]
-async fn it_breaks() {
+async fn what_may_go_better_is_asked_twice_more() {
     let world = World::new().await;
-    fails(
-        &world,
-        Script::status(500, "", "<html>oh no</html>"),
-        "llm_error",
-    )
-    .await;
+    for (script, status) in [
+        (Script::refusal(429, "requests", "rate_limit_exceeded"), 429),
+        (
+            Script::status(429, "content-type: text/html\r\n", "<html>slow down</html>"),
+            429,
+        ),
+        (Script::status(429, "retry-after: soon\r\n", ""), 429),
+        (Script::status(500, "", "<html>oh no</html>"), 500),
+        (Script::status(503, "", ""), 503),
+        (Script::default().vanish(), 0),
+        (Script::begin().vanish(), 0),
+    ] {
+        let chat = world.chat().await;
+        world.model.next(script.clone());
+        assert_eq!(chat.ask("hi").await.status, 200);
+        assert_eq!(attempts(&chat), [(1, status), (2, 200)]);
+        for _ in 0..3 {
+            world.model.next(script.clone());
+        }
+        assert_eq!(chat.ask("hi").await.error(), (500, "llm_error".into()));
+        assert_eq!(
+            attempts(&chat)[2..],
+            [(1, status), (2, status), (3, status)]
+        );
+        assert_eq!(chat.ask("hi").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn what_will_not_go_better_is_not_asked_again() {
+    let world = World::new().await;
+    for (status, code) in [
+        (400, "context_length"),
+        (401, "invalid_api_key"),
+        (429, "insufficient_quota"),
+    ] {
+        let chat = world.chat().await;
+        world.model.next(Script::refusal(status, "", code));
+        assert_eq!(chat.ask("hi").await.error(), (500, "llm_error".into()));
+        assert_eq!(attempts(&chat), [(1, status.into())]);
+    }
+}
+
+#[tokio::test]
+async fn a_providers_wish_to_wait_is_obeyed_if_the_turn_has_the_time() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    world
+        .model
+        .next(Script::status(429, "retry-after: 1\r\n", ""));
+    let started = Instant::now();
+    assert_eq!(chat.ask("hi").await.status, 200);
+    assert!(
+        started.elapsed() >= Duration::from_secs(1),
+        "{:?}",
+        started.elapsed()
+    );
+    world
+        .model
+        .next(Script::status(429, "retry-after: 3600\r\n", ""));
+    let started = Instant::now();
+    assert_eq!(chat.ask("hi").await.error(), (500, "llm_error".into()));
+    assert!(
+        started.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(attempts(&chat), [(1, 429), (2, 200), (1, 429)]);
 }
 
 #[tokio::test]

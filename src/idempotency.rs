@@ -1,0 +1,111 @@
+//! The same request twice: what an `Idempotency-Key` stands for.
+//!
+//! Pure. The check itself is part of the statement that begins a turn ([`crate::session`]). Only
+//! hashes are kept: of the key, and of the request that it came with.
+
+use http::HeaderMap;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Detail, Failure};
+use crate::question::Question;
+
+/// The header, as the IETF's draft on idempotency keys names it.
+pub const HEADER: &str = "idempotency-key";
+
+/// The longest key, in characters.
+const MAX_LENGTH: usize = 255;
+
+/// A key and the request that it came with, as SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Of the key.
+    pub key: [u8; 32],
+    /// Of the question, so that a key that comes back with another one is noticed.
+    pub request: [u8; 32],
+}
+
+impl Key {
+    /// Reads the key of a request; `None` where it has none.
+    ///
+    /// # Errors
+    ///
+    /// 400 `invalid_request` when the key is empty, too long or not visible ASCII.
+    pub fn read(headers: &HeaderMap, question: &Question) -> Result<Option<Self>, Failure> {
+        let Some(value) = headers.get(HEADER) else {
+            return Ok(None);
+        };
+        let bytes = value.as_bytes();
+        let visible = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        if bytes.is_empty() || bytes.len() > MAX_LENGTH || !visible {
+            return Err(Failure::invalid(
+                "The request is not valid.",
+                vec![Detail {
+                    field: "Idempotency-Key",
+                    message: format!("must be 1 to {MAX_LENGTH} visible ASCII characters"),
+                }],
+            ));
+        }
+        Ok(Some(Self {
+            key: Sha256::digest(bytes).into(),
+            request: fingerprint(question),
+        }))
+    }
+}
+
+/// The same for the same question, however its JSON was written.
+fn fingerprint(question: &Question) -> [u8; 32] {
+    let session = question.session_id.map(|id| id.to_string());
+    let fields = [
+        Some(&question.message),
+        session.as_ref(),
+        question.selected_text.as_ref(),
+    ];
+    let mut hash = Sha256::new();
+    for field in fields {
+        // The length keeps two fields from flowing into each other.
+        let length = field.map_or(u64::MAX, |text| text.len() as u64);
+        hash.update(length.to_be_bytes());
+        hash.update(field.map_or("", |text| text));
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(message: &str, selected_text: Option<&str>) -> Question {
+        Question {
+            message: message.into(),
+            session_id: None,
+            selected_text: selected_text.map(Into::into),
+        }
+    }
+
+    fn read(key: &[u8], question: &Question) -> Result<Option<Key>, Failure> {
+        let mut headers = HeaderMap::new();
+        headers.insert(HEADER, http::HeaderValue::from_bytes(key).unwrap());
+        Key::read(&headers, question)
+    }
+
+    #[test]
+    fn a_key_stands_for_one_question() {
+        let key = |question| read(b"k1", &question).unwrap().unwrap();
+        let first = key(question("ab", None));
+        assert_eq!(first, key(question("ab", None)));
+        assert_eq!(first.key, key(question("a", Some("b"))).key);
+        assert_ne!(first.request, key(question("a", Some("b"))).request);
+        assert_ne!(first.request, key(question("ab", Some(""))).request);
+    }
+
+    #[test]
+    fn a_key_is_visible_and_of_a_sane_length() {
+        let question = question("hi", None);
+        assert!(Key::read(&HeaderMap::new(), &question).unwrap().is_none());
+        assert!(read(&[b'k'; 255], &question).is_ok());
+        for wrong in [&b""[..], &[b'k'; 256], b"caf\xc3\xa9"] {
+            let failure = read(wrong, &question).unwrap_err();
+            assert_eq!(failure.details[0].field, "Idempotency-Key");
+        }
+    }
+}

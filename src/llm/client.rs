@@ -1,0 +1,143 @@
+//! The HTTP client under async-openai, and what its errors mean.
+//!
+//! async-openai's own stack sleeps as long as a server tells it to, retries by itself and loses
+//! the status of what it cannot parse. In its place stands a plain one, which reports what the
+//! server said and leaves every decision to [`super::retry`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_openai::Client;
+use async_openai::config::OpenAIConfig;
+use async_openai::error::OpenAIError;
+use async_openai::middleware::HttpRequestFactory;
+use http::{HeaderMap, header};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Error;
+use super::pace::{Pace, PacedBody};
+use crate::config::ModelSettings;
+use crate::error::chain;
+
+/// What the calls of an instance share.
+#[derive(Debug)]
+pub(super) struct Connection {
+    http: reqwest::Client,
+    config: OpenAIConfig,
+}
+
+impl Connection {
+    pub(super) async fn new(settings: &ModelSettings) -> Result<Self, Error> {
+        let config = OpenAIConfig::new()
+            .with_api_base(&settings.base_url)
+            .with_api_key(settings.api_key.expose_secret());
+        let http = reqwest::Client::builder()
+            .connect_timeout(settings.connect_timeout)
+            .read_timeout(settings.timeout);
+        // Parsing the CA bundle takes 10 ms and more of CPU: not on a thread that serves.
+        let http = tokio::task::spawn_blocking(move || http.build())
+            .await
+            .map_err(|error| Error::SetUp(error.to_string()))?
+            .map_err(|error| Error::SetUp(chain(&error)))?;
+        Ok(Self { http, config })
+    }
+
+    /// A client for one call, which reads no faster than `pace` allows.
+    pub(super) fn client(&self, pace: &Arc<Pace>) -> Client<OpenAIConfig> {
+        let (http, pace) = (self.http.clone(), Arc::clone(pace));
+        let service = tower::service_fn(move |request: HttpRequestFactory| {
+            let (http, pace) = (http.clone(), Arc::clone(&pace));
+            async move {
+                let response = http.execute(request.build().await?).await?;
+                if response.status().is_success() {
+                    let response: http::Response<reqwest::Body> = response.into();
+                    let response =
+                        response.map(|body| reqwest::Body::wrap(PacedBody::new(body, pace)));
+                    Ok(response.into())
+                } else {
+                    Err(OpenAIError::Boxed(Box::new(Refusal::read(response).await)))
+                }
+            }
+        });
+        Client::build(self.http.clone(), self.config.clone()).with_http_service(service)
+    }
+}
+
+/// A status other than 200, without the provider's message.
+#[derive(Debug, thiserror::Error)]
+#[error("status {status}, type {kind:?}, code {code:?}")]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// The provider's `error.type`.
+    pub kind: Option<String>,
+    /// The provider's `error.code`.
+    pub code: Option<String>,
+    /// How long the provider wants us to wait (`Retry-After` in seconds).
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// Reads what a program may know of an error response; its body may be anything.
+    async fn read(mut response: reqwest::Response) -> Self {
+        /// More than any error has to say.
+        const MAX_BYTES: usize = 64 * 1024;
+        #[derive(Default, Deserialize)]
+        struct Body {
+            error: Details,
+        }
+        #[derive(Default, Deserialize)]
+        struct Details {
+            r#type: Option<String>,
+            // A string or null with OpenAI, a number with others.
+            code: Option<Value>,
+        }
+        let mut bytes = Vec::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > MAX_BYTES {
+                break;
+            }
+        }
+        let body: Body = serde_json::from_slice(&bytes).unwrap_or_default();
+        Self {
+            status: response.status().as_u16(),
+            kind: body.error.r#type,
+            code: body.error.code.map(|code| match code {
+                Value::String(code) => code,
+                other => other.to_string(),
+            }),
+            retry_after: retry_after(response.headers()),
+        }
+    }
+}
+
+/// `Retry-After` as seconds; a date or anything else counts as not given.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
+}
+
+impl From<OpenAIError> for Error {
+    fn from(error: OpenAIError) -> Self {
+        match error {
+            OpenAIError::Boxed(error) => match error.downcast::<Refusal>() {
+                Ok(refusal) => Self::Refused(*refusal),
+                Err(error) => Self::Transport(error.to_string()),
+            },
+            OpenAIError::Reqwest(error) if error.is_timeout() && error.is_connect() => {
+                Self::ConnectTimeout
+            }
+            OpenAIError::Reqwest(error) if error.is_timeout() => {
+                Self::Timeout("the answer stalled")
+            }
+            // The base URL may hold credentials.
+            OpenAIError::Reqwest(error) => Self::Transport(chain(&error.without_url())),
+            OpenAIError::JSONDeserialize(..) => Self::Nonsense("a piece is not JSON"),
+            OpenAIError::StreamError(_) => Self::Transport("the stream broke".into()),
+            _ => Self::Transport("the client refused the request".into()),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+-- A conversation for a page that reloads: its newest messages, oldest first.
+-- $1 the conversation   $2 only messages before this one, or null   $3 how many at the most
+--
+-- No row: there is no such conversation. One row of nulls: it has no such messages.
+with page as (
+    select id, seq, role::text as role, content, selected_text, created_at, state
+    from messages
+    where session_id = $1
+        and role <> 'system'
+        and ($2 is null or seq < (select seq from messages where id = $2 and session_id = $1))
+    order by seq desc
+    limit $3
+)
+select
+    page.id, page.role, page.content, page.selected_text, page.created_at, page.state
+from chat_sessions left join page on true
+where chat_sessions.id = $1
+order by page.seq

@@ -1,0 +1,167 @@
+//! Server-sent events: the framing, and a response's body that a turn's events feed.
+//!
+//! It knows no protocol; each has an encoder of its own, a function from an event to frames.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use serde::Serialize;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::http::BoxError;
+use crate::turn::{self, Event};
+
+/// The longest silence. A comment then keeps proxies from closing the connection, and lets us
+/// notice a reader who has left: the runtime notices only when it writes.
+const HEARTBEAT: Duration = Duration::from_secs(3);
+
+/// About how much is written at once to a reader who is slower than the model.
+const FRAME: usize = 16 * 1024;
+
+/// Appends one event of these data, which hold no line break.
+pub fn data(data: &str, frames: &mut Vec<u8>) {
+    frames.extend_from_slice(b"data: ");
+    frames.extend_from_slice(data.as_bytes());
+    frames.extend_from_slice(b"\n\n");
+}
+
+/// Appends one event of this JSON.
+pub fn json(value: &impl Serialize, frames: &mut Vec<u8>) {
+    frames.extend_from_slice(b"data: ");
+    // Writing into memory fails for a map with keys that are no strings; no part has one.
+    let _ = serde_json::to_writer(&mut *frames, value);
+    frames.extend_from_slice(b"\n\n");
+}
+
+/// The body of a streamed turn. Dropping it ends the turn.
+pub struct EventStream {
+    first: Option<Event>,
+    events: Receiver<Event>,
+    encode: fn(&Event, &mut Vec<u8>),
+    heartbeat: Pin<Box<Sleep>>,
+    ended: bool,
+}
+
+impl EventStream {
+    /// `first` is the event that was waited for before the response began.
+    #[must_use]
+    pub fn new(first: Event, events: Receiver<Event>, encode: fn(&Event, &mut Vec<u8>)) -> Self {
+        Self {
+            first: Some(first),
+            events,
+            encode,
+            heartbeat: Box::pin(sleep(HEARTBEAT)),
+            ended: false,
+        }
+    }
+
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(first);
+        }
+        let event = self.events.poll_recv(context);
+        // The turn is gone without its last event: its task has panicked.
+        event.map(|event| event.unwrap_or_else(|| Event::Failed(turn::panicked())))
+    }
+}
+
+impl Body for EventStream {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut frames = Vec::new();
+        while !self.ended && frames.len() < FRAME {
+            let Poll::Ready(event) = self.poll_event(context) else {
+                break;
+            };
+            (self.encode)(&event, &mut frames);
+            self.ended = matches!(event, Event::Finished { .. } | Event::Failed(_));
+        }
+        if frames.is_empty() {
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            if self.heartbeat.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            frames.extend_from_slice(b": keep-alive\n\n");
+        }
+        self.heartbeat.as_mut().reset(Instant::now() + HEARTBEAT);
+        Poll::Ready(Some(Ok(Frame::data(frames.into()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+    use tokio::sync::mpsc;
+    use uuid::Uuid;
+
+    fn encode(event: &Event, frames: &mut Vec<u8>) {
+        match event {
+            Event::Text(text) => data(text, frames),
+            Event::Failed(failure) => data(failure.code.as_str(), frames),
+            _ => {}
+        }
+    }
+
+    fn started() -> Event {
+        Event::Started {
+            session_id: Uuid::nil(),
+            answer_id: Uuid::nil(),
+        }
+    }
+
+    async fn read(stream: EventStream) -> String {
+        let bytes = stream.collect().await.unwrap().to_bytes();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_panics_ends_its_own_stream_with_an_error_and_no_other() {
+        let (events, panicking) = mpsc::channel(1);
+        let turn = tokio::spawn(async move {
+            events.send(Event::Text("Half an".into())).await.unwrap();
+            panic!("in the middle of a turn");
+        });
+        let (events, neighbour) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let _ = turn.await;
+            events.send(Event::Text("Whole.".into())).await.unwrap();
+            let stored_at = chrono::Utc::now();
+            let finish_reason = "stop".into();
+            let finished = Event::Finished {
+                stored_at,
+                finish_reason,
+                usage: None,
+            };
+            events.send(finished).await.unwrap();
+        });
+        let panicking = read(EventStream::new(started(), panicking, encode)).await;
+        assert_eq!(panicking, "data: Half an\n\ndata: internal_error\n\n");
+        let neighbour = read(EventStream::new(started(), neighbour, encode)).await;
+        assert_eq!(neighbour, "data: Whole.\n\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_filled_with_comments_and_a_crowd_of_events_shares_a_frame() {
+        let (events, listener) = mpsc::channel(8);
+        let mut stream = EventStream::new(started(), listener, encode);
+        let frame = stream.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(frame, ": keep-alive\n\n");
+        for text in ["a", "b", "c"] {
+            events.send(Event::Text(text.into())).await.unwrap();
+        }
+        let frame = stream.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(frame, "data: a\n\ndata: b\n\ndata: c\n\n");
+    }
+}

@@ -1,0 +1,217 @@
+//! A turn as the AI SDK's UI message stream, version 1: server-sent events of JSON parts.
+//!
+//! One text part a message. Optional fields are left out, never null, and no part is of another
+//! type than the protocol knows: the SDK's client fails on both.
+//! Protocol: <https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol>
+
+use http::{HeaderName, HeaderValue, Response, header};
+use http_body_util::BodyExt;
+use serde::Serialize;
+use tokio::sync::mpsc::Receiver;
+use uuid::Uuid;
+
+use crate::chat::timestamp;
+use crate::error::Failure;
+use crate::http::Reply;
+use crate::llm::Usage;
+use crate::sse::{self, EventStream};
+use crate::turn::{self, Event};
+
+/// The id of a message's only text part.
+const TEXT: &str = "text";
+
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
+    (
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    ),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    (header::CONNECTION, HeaderValue::from_static("keep-alive")),
+    (
+        HeaderName::from_static("x-vercel-ai-ui-message-stream"),
+        HeaderValue::from_static("v1"),
+    ),
+    // Proxies that know it pass each piece on at once.
+    (
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    ),
+];
+
+/// Streams a turn, once its first piece is there.
+///
+/// # Errors
+///
+/// What goes wrong before the first piece: an ordinary error with its status.
+pub async fn reply(mut events: Receiver<Event>) -> Result<Reply, Failure> {
+    let first = match events.recv().await {
+        None => return Err(turn::panicked()),
+        Some(Event::Failed(failure)) => return Err(failure),
+        Some(first) => first,
+    };
+    let mut reply = Response::new(EventStream::new(first, events, encode).boxed());
+    reply.headers_mut().extend(HEADERS);
+    Ok(reply)
+}
+
+/// A part of the stream, as far as a text answer needs them.
+#[derive(Serialize)]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+enum Part<'a> {
+    Start {
+        message_id: Uuid,
+        message_metadata: StartMetadata,
+    },
+    StartStep,
+    TextStart {
+        id: &'a str,
+    },
+    TextDelta {
+        id: &'a str,
+        delta: &'a str,
+    },
+    TextEnd {
+        id: &'a str,
+    },
+    FinishStep,
+    Finish {
+        finish_reason: &'a str,
+        message_metadata: FinishMetadata,
+    },
+    Error {
+        error_text: &'a str,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StartMetadata {
+    session_id: Uuid,
+}
+
+#[derive(Serialize)]
+struct FinishMetadata {
+    timestamp: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Tokens>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tokens {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens: Option<u64>,
+}
+
+impl From<Usage> for Tokens {
+    fn from(usage: Usage) -> Self {
+        Self {
+            input_tokens: usage.prompt_tokens,
+            output_tokens: usage.completion_tokens,
+        }
+    }
+}
+
+fn encode(event: &Event, frames: &mut Vec<u8>) {
+    let mut write = |part: Part<'_>| sse::json(&part, frames);
+    match event {
+        Event::Started {
+            session_id,
+            answer_id,
+        } => {
+            write(Part::Start {
+                message_id: *answer_id,
+                message_metadata: StartMetadata {
+                    session_id: *session_id,
+                },
+            });
+            write(Part::StartStep);
+            write(Part::TextStart { id: TEXT });
+        }
+        Event::Text(delta) => write(Part::TextDelta { id: TEXT, delta }),
+        Event::Finished {
+            stored_at,
+            finish_reason,
+            usage,
+        } => {
+            write(Part::TextEnd { id: TEXT });
+            write(Part::FinishStep);
+            write(Part::Finish {
+                finish_reason: reason(finish_reason),
+                message_metadata: FinishMetadata {
+                    timestamp: timestamp(*stored_at),
+                    usage: usage.map(Into::into),
+                },
+            });
+            sse::data("[DONE]", frames);
+        }
+        Event::Failed(failure) => write(Part::Error {
+            error_text: &failure.message,
+        }),
+    }
+}
+
+/// OpenAI's word for why it stopped, in the SDK's.
+fn reason(finish_reason: &str) -> &'static str {
+    match finish_reason {
+        "stop" => "stop",
+        "length" => "length",
+        "content_filter" => "content-filter",
+        "tool_calls" => "tool-calls",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    fn frames(event: &Event) -> String {
+        let mut frames = Vec::new();
+        encode(event, &mut frames);
+        String::from_utf8(frames).unwrap()
+    }
+
+    #[test]
+    fn a_turn_is_written_as_the_protocol_has_it() {
+        let id = Uuid::nil();
+        let (session_id, answer_id) = (id, id);
+        assert_eq!(
+            frames(&Event::Started {
+                session_id,
+                answer_id
+            }),
+            "data: {\"type\":\"start\",\"messageId\":\"00000000-0000-0000-0000-000000000000\",\"messageMetadata\":{\"sessionId\":\"00000000-0000-0000-0000-000000000000\"}}\n\n\
+             data: {\"type\":\"start-step\"}\n\n\
+             data: {\"type\":\"text-start\",\"id\":\"text\"}\n\n"
+        );
+        assert_eq!(
+            frames(&Event::Text("a\n\n\"b\" 🤖".into())),
+            "data: {\"type\":\"text-delta\",\"id\":\"text\",\"delta\":\"a\\n\\n\\\"b\\\" 🤖\"}\n\n"
+        );
+        let finished = Event::Finished {
+            stored_at: "2026-11-20T12:00:00Z".parse().unwrap(),
+            finish_reason: "content_filter".into(),
+            usage: None,
+        };
+        assert_eq!(
+            frames(&finished),
+            "data: {\"type\":\"text-end\",\"id\":\"text\"}\n\n\
+             data: {\"type\":\"finish-step\"}\n\n\
+             data: {\"type\":\"finish\",\"finishReason\":\"content-filter\",\"messageMetadata\":{\"timestamp\":\"2026-11-20T12:00:00.000000Z\"}}\n\n\
+             data: [DONE]\n\n"
+        );
+        let failed = Event::Failed(Failure::new(Code::LlmError, "Try again."));
+        assert_eq!(
+            frames(&failed),
+            "data: {\"type\":\"error\",\"errorText\":\"Try again.\"}\n\n"
+        );
+    }
+}

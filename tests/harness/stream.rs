@@ -1,0 +1,118 @@
+//! A front end that reads an answer piece by piece.
+
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+
+use super::Running;
+
+/// A streamed response. Dropping it is what a reader does who leaves.
+pub struct Stream {
+    response: Response,
+    buffer: Vec<u8>,
+}
+
+impl Stream {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let value = self.response.headers().get(name)?;
+        Some(value.to_str().unwrap())
+    }
+
+    /// The next frame, comments too; `None` at the end of the body, or where it breaks.
+    pub async fn frame(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
+                let rest = self.buffer.split_off(end + 2);
+                let frame = std::mem::replace(&mut self.buffer, rest);
+                return Some(String::from_utf8(frame).unwrap().trim_end().to_owned());
+            }
+            let chunk = self.response.chunk().await.ok()??;
+            self.buffer.extend_from_slice(&chunk);
+        }
+    }
+
+    /// The next part; `[DONE]` is the string.
+    pub async fn part(&mut self) -> Option<Value> {
+        loop {
+            let frame = self.frame().await?;
+            if let Some(data) = frame.strip_prefix("data: ") {
+                return Some(serde_json::from_str(data).unwrap_or_else(|_| json!(data)));
+            }
+            assert!(frame.starts_with(':'), "{frame:?}");
+        }
+    }
+
+    /// Reads until this much text has come.
+    pub async fn text(&mut self, wanted: &str) {
+        let mut text = String::new();
+        while text != wanted {
+            let part = self.part().await.unwrap();
+            text.push_str(part["delta"].as_str().unwrap_or_default());
+            assert!(wanted.starts_with(&text), "{text:?}");
+        }
+    }
+
+    /// All parts that are left.
+    pub async fn rest(mut self) -> Vec<Value> {
+        let mut parts = Vec::new();
+        while let Some(part) = self.part().await {
+            parts.push(part);
+        }
+        parts
+    }
+}
+
+/// A whole answer, as its parts tell it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Told {
+    pub session_id: String,
+    pub answer_id: String,
+    pub text: String,
+}
+
+/// Checks that these are the parts of a whole answer, in order.
+pub fn told(parts: &[Value]) -> Told {
+    let kinds: Vec<_> = parts.iter().map(|part| part["type"].as_str()).collect();
+    let (start, end) = (&kinds[..3], &kinds[kinds.len() - 4..]);
+    assert_eq!(
+        start,
+        [Some("start"), Some("start-step"), Some("text-start")]
+    );
+    assert_eq!(
+        end,
+        [Some("text-end"), Some("finish-step"), Some("finish"), None]
+    );
+    assert_eq!(parts.last().unwrap(), "[DONE]");
+    let deltas = &parts[3..parts.len() - 4];
+    Told {
+        session_id: parts[0]["messageMetadata"]["sessionId"]
+            .as_str()
+            .unwrap()
+            .into(),
+        answer_id: parts[0]["messageId"].as_str().unwrap().into(),
+        text: deltas
+            .iter()
+            .map(|part| part["delta"].as_str().unwrap())
+            .collect(),
+    }
+}
+
+impl Running {
+    /// `POST /chat`, accepting a stream; it must be one.
+    pub async fn stream(&self, body: &Value) -> Stream {
+        self.stream_with(body, &[]).await
+    }
+
+    pub async fn stream_with(&self, body: &Value, headers: &[(&str, &str)]) -> Stream {
+        let mut request = self.request(Method::POST, "/chat").json(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.header("accept", "text/event-stream");
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200, "{:?}", response.text().await);
+        Stream {
+            response,
+            buffer: Vec::new(),
+        }
+    }
+}

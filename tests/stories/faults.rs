@@ -1,0 +1,243 @@
+//! The fault suite: what a database, a network or a platform may do to a turn. For each fault the
+//! outcome for the reader, what is stored afterwards, and that the next request is fine.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::database_failures::behind_proxy;
+use crate::harness::model::{Script, held_halfway};
+use crate::harness::{Fault, World, eventually, signal};
+
+/// Short limits, so that a fault is over soon; long enough for two busy cores.
+async fn hurried() -> (World, crate::harness::Proxy) {
+    let (world, proxy) = behind_proxy().await;
+    let world = world
+        .with("DATABASE_CONNECT_TIMEOUT_MS", 1_000)
+        .with("DATABASE_WAIT_TIMEOUT_MS", 1_000)
+        .with("DATABASE_STATEMENT_TIMEOUT_MS", 1_000);
+    (world, proxy)
+}
+
+#[tokio::test]
+async fn a_database_that_has_to_wake_up_is_waited_for() {
+    let (world, proxy) = behind_proxy().await;
+    proxy.fault(Fault::Asleep(Duration::from_secs(1)));
+    let chat = world.chat().await;
+    assert_eq!(chat.ask("hi").await.status, 200);
+    assert_eq!(world.database.counts().await, (1, 2));
+}
+
+#[tokio::test]
+async fn a_slow_network_only_slows() {
+    let (world, proxy) = behind_proxy().await;
+    proxy.fault(Fault::Delay(Duration::from_millis(200)));
+    let chat = world.chat().await;
+    assert_eq!(chat.ask("hi").await.status, 200);
+}
+
+#[tokio::test]
+async fn before_the_question_is_stored_every_fault_is_an_error_in_time_and_nothing_is_asked() {
+    for fault in [Fault::Refuse, Fault::Silence, Fault::BlackHole] {
+        for warm in [false, true] {
+            let (world, proxy) = hurried().await;
+            let chat = world.chat().await;
+            if warm {
+                assert_eq!(chat.ask("before").await.status, 200);
+            }
+            let asked = world.model.asked().len();
+            proxy.fault(fault);
+            if fault != Fault::BlackHole {
+                proxy.cut_all();
+            }
+            let started = Instant::now();
+            let reply = chat.ask("hi").await;
+            assert_eq!(reply.error(), (500, "database_error".into()), "{fault:?}");
+            // Connecting and one statement, with room for a busy machine.
+            assert!(started.elapsed() < Duration::from_secs(4), "{fault:?}");
+            assert_eq!(world.model.asked().len(), asked, "{fault:?}");
+            proxy.bring_back();
+            assert_eq!(chat.ask("after").await.status, 200, "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn after_the_answer_is_written_every_fault_is_an_error_part_and_the_question_stays() {
+    for fault in [Fault::Refuse, Fault::Silence, Fault::BlackHole] {
+        let (world, proxy) = hurried().await;
+        let chat = world.chat().await;
+        world.model.next(held_halfway());
+        let mut stream = Box::pin(chat.stream(&json!({ "message": "hi" })).await);
+        proxy.fault(fault);
+        if fault != Fault::BlackHole {
+            proxy.cut_all();
+        }
+        world.model.release();
+        stream.text("At last.").await;
+        let mut last = None;
+        while let Some(part) = stream.part().await {
+            last = Some(part);
+        }
+        assert_eq!(last.unwrap()["type"], "error", "{fault:?}");
+        assert_eq!(world.database.messages().await, ["user: hi"], "{fault:?}");
+        proxy.bring_back();
+        assert_eq!(chat.ask("after").await.status, 200, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_after_any_number_of_bytes_loses_and_doubles_nothing() {
+    let (world, proxy) = hurried().await;
+    let mut turns = 0;
+    // From within the greeting to within the replies of the statements.
+    for bytes in (0..700).step_by(37) {
+        let chat = world.chat().await;
+        proxy.fault(Fault::ResetAfter(bytes));
+        let question = format!("after {bytes} bytes");
+        let mut reply = chat.ask(&question).await;
+        if reply.status != 200 {
+            assert_eq!(reply.error(), (500, "database_error".into()), "{question}");
+            // It broke while it was made: nothing is stored, and the next one is fine.
+            assert_eq!(
+                world.database.counts().await,
+                (turns, 2 * turns),
+                "{question}"
+            );
+            reply = chat.ask(&question).await;
+        }
+        assert_eq!(reply.status, 200, "{question}");
+        turns += 1;
+        assert_eq!(world.model.asked().len(), turns, "{question}");
+        assert_eq!(
+            world.database.counts().await,
+            (turns, 2 * turns),
+            "{question}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_full_pool_is_an_error_in_its_time_and_recovers_by_itself() {
+    let (world, _proxy) = behind_proxy().await;
+    let world = world
+        .with("DATABASE_POOL_SIZE", 1)
+        .with("DATABASE_WAIT_TIMEOUT_MS", 500);
+    let chat = world.chat().await;
+    assert_eq!(chat.ask("before").await.status, 200);
+    let (mut client, connection) =
+        tokio_postgres::connect(&world.database.url, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("lock table messages").await.unwrap();
+    let waits = chat.ask("waits for the lock");
+    let refused = async {
+        let blocked = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+        eventually(async || (world.database.rows(blocked).await == [["1"]]).then_some(()))
+            .await
+            .unwrap();
+        let started = Instant::now();
+        let reply = chat.ask("finds no connection").await;
+        assert!(
+            started.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            started.elapsed()
+        );
+        lock.rollback().await.unwrap();
+        reply
+    };
+    let (waited, refused) = tokio::join!(waits, refused);
+    assert_eq!(refused.error(), (500, "database_error".into()));
+    assert_eq!(waited.status, 200);
+    assert_eq!(chat.ask("after").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_instance_that_was_frozen_finds_its_connections_closed_and_answers_all_the_same() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    for _ in 0..2 {
+        assert_eq!(chat.ask("before").await.status, 200);
+        signal(chat.function.pid(), "STOP");
+        let close = format!(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{}' and pid <> pg_backend_pid()",
+            world.database.name
+        );
+        world.database.rows(&close).await;
+        signal(chat.function.pid(), "CONT");
+        assert_eq!(chat.ask("after").await.status, 200);
+    }
+    assert_eq!(world.database.counts().await, (4, 8));
+}
+
+#[tokio::test]
+async fn an_instance_that_is_killed_at_any_moment_loses_no_question_and_stores_no_half_answer() {
+    let world = World::new().await;
+    let words: Vec<_> = (0..20).map(|i| format!("word{i} ")).collect();
+    let whole = words.concat();
+    let finish = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
+    let script = words.iter().fold(Script::begin(), |script, word| {
+        script.words(word).wait(Duration::from_millis(1))
+    });
+    let script = script.chunk(&finish).done();
+    world.model.always(script.clone());
+    let mut random = 7_u64;
+    for round in 0..50 {
+        let chat = world.chat().await;
+        let request = chat.request(reqwest::Method::POST, "/chat");
+        let request = request
+            .json(&json!({ "message": format!("question {round}") }))
+            .header("accept", "text/event-stream");
+        let reading = tokio::spawn(async move {
+            match request.send().await {
+                Ok(response) => response.text().await.unwrap_or_default(),
+                Err(_) => String::new(),
+            }
+        });
+        // Any moment from the first byte of the model's answer to 20 ms after its last, the same
+        // ones in each run.
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let percent = usize::try_from((random >> 33) % 120).unwrap();
+        let written = world.model.written() + script.length() * percent.min(100) / 100;
+        eventually(async || (world.model.written() >= written).then_some(()))
+            .await
+            .unwrap();
+        let late = u64::try_from(percent.saturating_sub(100)).unwrap();
+        tokio::time::sleep(Duration::from_millis(late)).await;
+        signal(chat.function.pid(), "KILL");
+        let text = reading.await.unwrap();
+        let complete =
+            "select distinct content from messages where role = 'assistant' and state = 'complete'";
+        for answer in world.database.rows(complete).await.concat() {
+            assert_eq!(answer, whole, "half an answer is stored as a whole one");
+        }
+        if text.contains("[DONE]") {
+            let stored = format!(
+                "select count(*) from messages where reply_to =
+                 (select id from messages where content = 'question {round}')"
+            );
+            assert_eq!(world.database.rows(&stored).await, [["1"]]);
+        }
+    }
+    let asked = world.model.asked();
+    assert!(asked.len() > 10, "it was killed too early to show anything");
+    let stored = world.database.messages().await;
+    for question in asked.iter().map(|asked| asked.messages()[1].clone()) {
+        assert!(
+            stored.contains(&question),
+            "{question} was asked and is lost"
+        );
+    }
+    let answers = stored
+        .iter()
+        .filter(|message| message.starts_with("assistant"))
+        .count();
+    assert!(
+        answers > 0 && answers < 50,
+        "{answers} of 50 were answered before the end"
+    );
+}
