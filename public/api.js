@@ -20,9 +20,9 @@ export const HISTORY_PAGE = 50;
 // waiting), `stopped` (by the reader), `stream_error` (told in mid-answer), `empty` (an answer
 // without a word), `unreadable` (a response that is not of the contract).
 export class AskError extends Error {
-  constructor(code, { message = '', details = [], retryAfter = null, requestId = null, status = null } = {}) {
+  constructor(code, { message = '', details = [], retryAfter = null, requestId = null, sessionId = null, status = null } = {}) {
     super(message);
-    Object.assign(this, { code, details, retryAfter, requestId, status });
+    Object.assign(this, { code, details, retryAfter, requestId, sessionId, status });
   }
 }
 
@@ -186,6 +186,7 @@ function failure(response, body) {
     details: details.map((detail) => String(detail?.message ?? '')).filter(Boolean),
     retryAfter: seconds(error.retry_after ?? response.headers.get('Retry-After')),
     requestId: requestId(response, body),
+    sessionId: body?.session_id ?? null,
     status: response.status,
   });
 }

@@ -73,6 +73,8 @@ async function send(turn) {
     });
     Object.assign(turn, { answer, state, answeredAt: timestamp, request: null });
   } catch (error) {
+    // The question is stored: the next one, or the same again, goes into its conversation.
+    if (error.sessionId) request.startedIn = mine.sessionId = error.sessionId;
     fail(turn, error);
   } finally {
     clearTimeout(slow);

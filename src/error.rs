@@ -182,6 +182,7 @@ impl Failure {
                 details: &self.details,
             },
             request_id,
+            session_id: self.session_id,
         }
     }
 }
@@ -190,6 +191,9 @@ impl Failure {
 struct Body<'a> {
     error: BodyError<'a>,
     request_id: &'a str,
+    // In the body, for the AI SDK shows a page no headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<Uuid>,
 }
 
 #[derive(Serialize)]

@@ -269,11 +269,6 @@ fn preflight(route: &Route) -> Reply {
 fn refuse(route: &Route, failure: &Failure, request_id: &str) -> Reply {
     failure.log();
     let mut reply = json(failure.code.status(), &failure.body(request_id));
-    if let Some(session_id) = failure.session_id
-        && let Ok(session_id) = HeaderValue::try_from(session_id.to_string())
-    {
-        reply.headers_mut().insert("x-session-id", session_id);
-    }
     if failure.code == Code::MethodNotAllowed {
         reply
             .headers_mut()
@@ -299,7 +294,7 @@ fn add_headers(headers: &mut HeaderMap, origin: Option<HeaderValue>, request_id:
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("x-request-id, x-session-id"),
+            HeaderValue::from_static("x-request-id"),
         );
     } else {
         // A preflight of a page that is not on the list learns nothing.

@@ -12,6 +12,8 @@ const [url, scene] = process.argv.slice(2);
 const text = message =>
   message?.parts.map(part => (part.type === 'text' ? part.text : '')).join('');
 
+let session;
+
 // What a page has to write of its own: the way from the SDK's request to ours.
 const transport = new DefaultChatTransport({
   api: `${url}/chat`,
@@ -19,14 +21,24 @@ const transport = new DefaultChatTransport({
     headers: { ...headers, accept: 'text/event-stream' },
     body: {
       message: text(messages.at(-1)),
-      session_id: messages.findLast(message => message.metadata?.sessionId)?.metadata.sessionId,
+      session_id: session,
       selected_text: body.selected_text,
     },
   }),
 });
 
 let finish;
-const chat = new Chat({ transport, onFinish: event => (finish = event) });
+const chat = new Chat({
+  transport,
+  onFinish: event => {
+    finish = event;
+    session = event.message.metadata?.sessionId ?? session;
+  },
+  // An error before the first word is our JSON, which names the conversation once there is one.
+  onError: error => {
+    if (error.responseBody) session = JSON.parse(error.message).session_id ?? session;
+  },
+});
 const turns = [];
 
 async function turn(sending) {

@@ -157,10 +157,9 @@ async fn an_error_before_the_first_word_is_the_error_that_every_client_gets() {
     let messages = refused["messages"].as_array().unwrap();
     assert_eq!(messages.len(), 1, "the question stays: {messages:#?}");
 
-    // The SDK keeps the header `x-session-id` to itself: a page that wants to go on in the same
-    // conversation reads it in a `fetch` of its own.
+    // It names the conversation, too, which the next question goes on with.
     assert_eq!(turns[1]["status"], "ready", "{:#}", turns[1]);
-    assert_eq!(world.database.counts().await, (2, 3));
+    assert_eq!(world.database.counts().await, (1, 3));
 }
 
 /// What the SDK's chat knows after each turn of a scene in `drive.mjs`.
