@@ -53,7 +53,10 @@ export function toTurns(messages) {
       const turn = newTurn(message.content, message.selected_text ?? null);
       turns.push(Object.assign(turn, { id: message.id, state: 'failed', error: explain({ code: 'unanswered' }) }));
     } else if (message.role === 'assistant' && message.content) {
-      Object.assign(turns.findLast((turn) => turn.state === 'failed') ?? {}, {
+      // Of several answers to a question, one that is whole counts.
+      const question = turns.find((turn) => turn.id === message.reply_to);
+      if (!question || question.state === 'complete') continue;
+      Object.assign(question, {
         answerId: message.id,
         answer: message.content,
         answeredAt: message.created_at,

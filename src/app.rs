@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use crate::config::{Problems, Settings};
 use crate::cors::Origins;
@@ -17,7 +18,7 @@ use crate::llm::Model;
 #[derive(Debug)]
 pub struct App {
     ready: Result<Ready, Problems>,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Option<Instant>>,
 }
 
 /// An instance whose settings are right.
@@ -56,20 +57,25 @@ impl App {
             model: Model::new(settings.model.clone()),
             settings,
         });
-        let (stop, _) = watch::channel(false);
+        let (stop, _) = watch::channel(None);
         Self { ready, stop }
     }
 
     /// Tells the turns in flight that the platform is about to end the instance.
     pub fn stop(&self) {
-        self.stop.send_replace(true);
+        self.stop.send_replace(Some(Instant::now()));
     }
 
     /// Returns when the instance is being stopped, `grace` after it was told.
     pub async fn stopping(&self, grace: Duration) {
-        // The sender lives as long as `self`: there is always an end to wait for.
-        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
-        tokio::time::sleep(grace).await;
+        let mut stop = self.stop.subscribe();
+        // The sender lives as long as `self`: there is always something to wait for.
+        let told = stop
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|told| *told);
+        sleep_until(told.unwrap_or_else(Instant::now) + grace).await;
     }
 
     /// The pages that may call, as far as they are known.

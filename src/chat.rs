@@ -106,6 +106,8 @@ struct Message {
     content: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     selected_text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<Uuid>,
     created_at: String,
     state: String,
 }
@@ -127,6 +129,7 @@ async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
         role: message.role,
         content: message.content,
         selected_text: message.selected_text,
+        reply_to: message.reply_to,
         created_at: timestamp(message.created_at),
         state: message.state,
     });

@@ -219,9 +219,13 @@ impl AnswerStream {
         self.finish_reason.as_deref().unwrap_or_default()
     }
 
-    /// What the answer used, where the provider has told.
-    #[must_use]
-    pub fn usage(&self) -> Option<Usage> {
+    /// What a whole answer used, where the provider tells: right after its end, or not at all.
+    pub async fn usage(mut self) -> Option<Usage> {
+        let wait = self.deadlines.end.min(Instant::now() + USAGE_WAIT);
+        while let Ok(Ok(Some(chunk))) = timeout_at(wait, self.read_chunk()).await {
+            self.call.usage = chunk.usage.or(self.call.usage.take());
+        }
+        self.call.finished(self.finish_reason.as_deref());
         self.call.usage
     }
 
@@ -229,7 +233,7 @@ impl AnswerStream {
         let piece = self.read().await;
         match &piece {
             Ok(Some(text)) => self.call.received(text),
-            Ok(None) => self.call.finished(self.finish_reason.as_deref()),
+            Ok(None) => {}
             Err(error) => self.call.failed(error),
         }
         piece
@@ -237,17 +241,17 @@ impl AnswerStream {
 
     async fn read(&mut self) -> Result<Option<String>, Error> {
         loop {
-            let chunk = self.read_chunk().await;
             if self.finish_reason.is_some() {
-                // The answer is whole. What may follow is the usage; its loss loses no answer.
-                match chunk {
-                    Ok(Some(chunk)) => self.call.usage = chunk.usage.or(self.call.usage.take()),
-                    _ if !self.visible => return Err(Error::Nonsense("it is empty")),
-                    _ => return Ok(None),
-                }
-                continue;
+                return if self.visible {
+                    Ok(None)
+                } else {
+                    Err(Error::Nonsense("it is empty"))
+                };
             }
-            let chunk = chunk?.ok_or(Error::Nonsense("it ended without a finish_reason"))?;
+            let chunk = self
+                .read_chunk()
+                .await?
+                .ok_or(Error::Nonsense("it ended without a finish_reason"))?;
             if chunk.error.is_some() {
                 return Err(Error::Nonsense("it reported an error on its way"));
             }
@@ -270,10 +274,7 @@ impl AnswerStream {
     }
 
     async fn read_chunk(&mut self) -> Result<Option<Chunk>, Error> {
-        let now = Instant::now();
-        let (deadline, late) = if self.finish_reason.is_some() {
-            (self.deadlines.end.min(now + USAGE_WAIT), "no usage")
-        } else if self.call.first_byte.is_none() {
+        let (deadline, late) = if self.call.first_byte.is_none() {
             (self.deadlines.first_byte, "no answer began")
         } else {
             (self.deadlines.end, "the answer did not end")

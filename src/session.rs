@@ -35,7 +35,7 @@ const FINISH: Statement = Statement {
 
 const RELEASE: Statement = Statement {
     name: "release key",
-    sql: "update idempotency_keys set running_until = now() - interval '1 second' where key = $1",
+    sql: "update idempotency_keys set running_until = now() - interval '1 second' where key = $1 and answer_id = $2",
 };
 
 const READ: Statement = Statement {
@@ -52,9 +52,9 @@ const FORGET: Statement = Statement {
 /// Messages that [`read`] returns at the most.
 const PAGE: i64 = 50;
 
-/// What a turn may take beside the model's time: its statements, with their connections. Until
-/// then a request with the same key is told to wait.
-const LEASE_MARGIN: Duration = Duration::from_secs(10);
+/// What a turn may take beside the model's time and its statements. Until then a request with
+/// the same key is told to wait.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// What came of beginning a turn.
 #[derive(Debug)]
@@ -135,6 +135,8 @@ pub struct Message {
     pub content: String,
     /// The passage that a reader asked about.
     pub selected_text: Option<String>,
+    /// The question that an answer answers.
+    pub reply_to: Option<Uuid>,
     /// When it was stored.
     pub created_at: DateTime<Utc>,
     /// `complete` or `cancelled`.
@@ -178,7 +180,8 @@ pub async fn begin(
             history: past(&rows, 1),
         }));
     };
-    let lease = settings.model.timeout + LEASE_MARGIN;
+    let database_time = settings.database.connect_timeout + settings.database.statement_timeout;
+    let lease = settings.model.timeout + 2 * database_time + LEASE_MARGIN;
     let (hash, request) = (&key.key[..], &key.request[..]);
     let lease = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
     parameters.extend::<[crate::database::Parameter<'_>; 4]>([
@@ -261,10 +264,13 @@ pub async fn finish(
 /// # Errors
 ///
 /// When the database fails; the key is then free when its lease ends.
-pub async fn release(database: &Database, key: &Key) -> Result<(), Error> {
-    database
-        .query(&RELEASE, &[(&&key.key[..], Type::BYTEA)])
-        .await?;
+pub async fn release(database: &Database, key: &Key, turn: &Turn) -> Result<(), Error> {
+    let parameters = [
+        (&&key.key[..] as _, Type::BYTEA),
+        // Unless another turn has taken it over.
+        (&turn.answer_id as _, Type::UUID),
+    ];
+    database.query(&RELEASE, &parameters).await?;
     Ok(())
 }
 
@@ -296,6 +302,7 @@ pub async fn read(
             selected_text: row.get(3),
             created_at: row.get(4),
             state: row.get(5),
+            reply_to: row.get(6),
         })
     });
     Ok(Some(messages.collect()))

@@ -33,9 +33,8 @@ impl Connection {
         let config = OpenAIConfig::new()
             .with_api_base(&settings.base_url)
             .with_api_key(settings.api_key.expose_secret());
-        let http = reqwest::Client::builder()
-            .connect_timeout(settings.connect_timeout)
-            .read_timeout(settings.timeout);
+        // The limits of reading are the callers', who know what they wait for.
+        let http = reqwest::Client::builder().connect_timeout(settings.connect_timeout);
         // Parsing the CA bundle takes 10 ms and more of CPU: not on a thread that serves.
         let http = tokio::task::spawn_blocking(move || http.build())
             .await
@@ -90,7 +89,7 @@ impl Refusal {
         }
         #[derive(Default, Deserialize)]
         struct Details {
-            r#type: Option<String>,
+            r#type: Option<Value>,
             // A string or null with OpenAI, a number with others.
             code: Option<Value>,
         }
@@ -104,14 +103,22 @@ impl Refusal {
         let body: Body = serde_json::from_slice(&bytes).unwrap_or_default();
         Self {
             status: response.status().as_u16(),
-            kind: body.error.r#type,
-            code: body.error.code.map(|code| match code {
-                Value::String(code) => code,
-                other => other.to_string(),
-            }),
+            kind: body.error.r#type.and_then(word),
+            code: body.error.code.and_then(word),
             retry_after: retry_after(response.headers()),
         }
     }
+}
+
+/// A value that can only be a name: anything else might quote a prompt, and goes into the log.
+fn word(value: Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text,
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    (text.len() <= 64 && text.chars().all(name)).then_some(text)
 }
 
 /// `Retry-After` as seconds; a date or anything else counts as not given.

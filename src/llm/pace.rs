@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 
-/// How far the body may be ahead of its reader, in bytes.
+/// How far the body may be ahead of its reader since that had last read everything, in bytes.
 const WINDOW: usize = 64 * 1024;
 
 /// Where the reader of a response stands.

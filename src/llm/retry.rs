@@ -12,8 +12,8 @@ const FIRST_DELAY: Duration = Duration::from_millis(250);
 
 /// How long to wait before asking again, or `None` to give up.
 ///
-/// Asked again is what may go better: too many requests, a provider's own errors, a connection
-/// that failed or broke before the first piece of an answer. Never asked again is what will not
+/// Asked again is what may go better: too many requests (429), a provider's own errors (5xx), a
+/// connection that failed or broke before the first piece of an answer. Never asked again is what will not
 /// (a wrong key, a wrong request, an empty account), nor a model that took all the time that it
 /// had for its first piece.
 ///
@@ -30,7 +30,7 @@ pub fn delay(error: &Error, attempt: u32, left: Duration, jitter: f64) -> Option
         Error::Refused(refusal) => {
             let empty_account = refusal.code.as_deref() == Some("insufficient_quota")
                 || refusal.kind.as_deref() == Some("insufficient_quota");
-            let worth_it = matches!(refusal.status, 408 | 409 | 429 | 500..);
+            let worth_it = matches!(refusal.status, 429 | 500..);
             if !worth_it || empty_account {
                 return None;
             }
@@ -40,7 +40,10 @@ pub fn delay(error: &Error, attempt: u32, left: Duration, jitter: f64) -> Option
         Error::SetUp(_) | Error::Timeout(_) | Error::Nonsense(_) => return None,
     };
     let backoff = FIRST_DELAY * 2_u32.pow(attempt - 1);
-    let delay = wanted.unwrap_or(backoff.mul_f64(0.5 + jitter));
+    // A wish of nothing at all is no reason to come back together.
+    let delay = wanted
+        .unwrap_or_default()
+        .max(backoff.mul_f64(0.5 + jitter));
     (delay < left).then_some(delay)
 }
 

@@ -40,7 +40,8 @@ claim as (
 ),
 created as (
     insert into chat_sessions (id)
-    select session_id from claim
+    -- Not one that was there: it may be being forgotten at this very moment.
+    select session_id from claim where session_id = $2
     on conflict (id) do nothing
 ),
 question as (

@@ -3,7 +3,7 @@
 --
 -- No row: there is no such conversation. One row of nulls: it has no such messages.
 with page as (
-    select id, seq, role::text as role, content, selected_text, created_at, state
+    select id, seq, role::text as role, content, selected_text, created_at, state, reply_to
     from messages
     where session_id = $1
         and role <> 'system'
@@ -12,7 +12,8 @@ with page as (
     limit $3
 )
 select
-    page.id, page.role, page.content, page.selected_text, page.created_at, page.state
+    page.id, page.role, page.content, page.selected_text, page.created_at, page.state,
+    page.reply_to
 from chat_sessions left join page on true
 where chat_sessions.id = $1
 order by page.seq

@@ -41,7 +41,7 @@ impl World {
     /// A fresh database, and a model that answers everything with one sentence.
     pub async fn new() -> Self {
         let database = Database::new().await;
-        let model = ScriptedModel::start().await;
+        let model = ScriptedModel::start();
         let settings = [
             ("OPENAI_API_KEY", API_KEY),
             ("OPENAI_BASE_URL", &model.base_url()),

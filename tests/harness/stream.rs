@@ -2,6 +2,8 @@
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::Running;
 
@@ -100,6 +102,27 @@ impl Running {
     /// `POST /chat`, accepting a stream; it must be one.
     pub async fn stream(&self, body: &Value) -> Stream {
         self.stream_with(body, &[]).await
+    }
+
+    /// The same for a reader who takes nothing off the line before the test does; the kernel holds
+    /// little for it.
+    pub async fn stream_unread(&self, body: &Value, headers: &[(&str, &str)]) -> TcpStream {
+        let body = body.to_string();
+        let mut request = format!(
+            "POST /chat HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n",
+            body.len()
+        );
+        for (name, value) in headers {
+            request.extend([name, ": ", value, "\r\n"]);
+        }
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 * 1024).unwrap();
+        let address = ([127, 0, 0, 1], self.function.port()).into();
+        let mut stream = socket.connect(address).await.unwrap();
+        let request = format!("{request}connection: close\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
     }
 
     pub async fn stream_with(&self, body: &Value, headers: &[(&str, &str)]) -> Stream {

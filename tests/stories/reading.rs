@@ -41,6 +41,14 @@ async fn a_page_that_reloads_reads_its_conversation_in_order() {
                     .unwrap()
                     .ends_with('Z')
             );
+            if message["role"] == "assistant" {
+                let question = message.remove("reply_to").unwrap();
+                assert!(
+                    messages
+                        .iter()
+                        .any(|m| m["id"] == question && m["role"] == "user")
+                );
+            }
             Value::Object(message)
         })
         .collect();

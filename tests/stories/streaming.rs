@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 
 use crate::harness::model::{Script, held};
 use crate::harness::stream::told;
@@ -192,11 +193,14 @@ async fn characters_survive_being_cut_anywhere() {
 async fn a_reader_who_is_slow_slows_the_model_and_not_the_instance() {
     let world = World::new().await;
     let chat = world.chat().await;
-    let piece = "0123456789abcde ";
-    let words = 64 * 1024;
-    world.model.next(Script::answer(&piece.repeat(words)));
-    let stream = chat.stream(&question()).await;
-    // Nobody reads now. What the model has written stops growing, far from the whole.
+    let piece = "0123456789abcdef0123456789abcde ";
+    let words = 120 * 1024;
+    let script = Script::answer(&piece.repeat(words));
+    let whole = script.length();
+    world.model.next(script);
+    let mut stream = chat.stream_unread(&question(), &[]).await;
+    // Nobody reads now. What the model has written stops growing, far from the whole: what the
+    // kernel holds for two connections.
     let mut last = 0;
     let stalled = eventually(async || {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -204,13 +208,62 @@ async fn a_reader_who_is_slow_slows_the_model_and_not_the_instance() {
         (before == last && last > 0).then_some(last)
     });
     let stalled = stalled.await.unwrap();
-    // Each word is a chunk of about 90 bytes on the wire.
-    let whole = words * 90;
-    assert!(stalled < whole, "{stalled} of {whole} bytes");
-    assert!(resident_kib(chat.function.pid()) < 40 * 1024);
-    let told = told(&stream.rest().await);
-    assert_eq!(told.text.len(), piece.len() * words);
+    assert!(stalled < whole / 2, "{stalled} of {whole} bytes");
+    let resident = resident_kib(chat.function.pid());
+    assert!(resident < 32 * 1024, "{resident} KiB");
+    let mut read = String::new();
+    stream.read_to_string(&mut read).await.unwrap();
+    assert_eq!(
+        read.matches(&format!("\"delta\":\"{piece}\"")).count(),
+        words
+    );
+    assert!(read.contains("data: [DONE]"));
     assert_eq!(world.database.messages().await.len(), 2);
+}
+
+/// An answer that is far longer than a connection holds for who does not read it.
+fn endless() -> Script {
+    let words = "0123456789abcdef0123456789abcde ".repeat(64 * 1024);
+    Script::begin().words(&words).hold()
+}
+
+#[tokio::test]
+async fn a_reader_who_stops_reading_does_not_hold_the_turn() {
+    let world = World::new().await.with("LLM_TIMEOUT_MS", 3_000);
+    let chat = world.chat().await;
+    world.model.next(endless());
+    let stream = chat
+        .stream_unread(&question(), &[("idempotency-key", "k1")])
+        .await;
+    let stored = eventually(async || {
+        let messages = world
+            .database
+            .rows("select state from messages order by seq")
+            .await;
+        (messages.len() == 2).then_some(messages)
+    });
+    assert_eq!(stored.await.unwrap()[1], ["cancelled"]);
+    let free = "select count(*) from idempotency_keys where running_until < now()";
+    let free = eventually(async || (world.database.rows(free).await == [["1"]]).then_some(()));
+    free.await.expect("the key stays taken");
+    drop(stream);
+}
+
+#[tokio::test]
+async fn a_reader_who_stops_reading_does_not_hold_an_instance_that_must_stop() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    world.model.next(endless());
+    let stream = chat.stream_unread(&question(), &[]).await;
+    stream.readable().await.unwrap();
+    let ended = chat.function.terminate(Duration::from_secs(10)).await;
+    assert!(ended.unwrap().success(), "it had to be killed");
+    let states = world
+        .database
+        .rows("select state from messages order by seq")
+        .await;
+    assert_eq!(states, [["complete"], ["cancelled"]]);
+    drop(stream);
 }
 
 fn resident_kib(pid: i32) -> usize {
