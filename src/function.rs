@@ -1,4 +1,10 @@
 //! Runs a route as a function of the platform: boot, then hand every request to the edge.
+//!
+//! The platform is Vercel, or AWS Lambda where the process finds itself there and was built with
+//! the feature `lambda`. Which one it is ends here: nothing behind the edge knows.
+
+#[cfg(feature = "lambda")]
+mod lambda;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +25,7 @@ const LINGER: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 ///
-/// When the platform's port cannot be listened on.
+/// When the platform's port cannot be listened on, or Lambda's runtime API cannot be reached.
 pub async fn run(route: &'static Route) -> Result<(), Error> {
     let dotenv = config::load_dotenv();
     telemetry::init();
@@ -27,6 +33,10 @@ pub async fn run(route: &'static Route) -> Result<(), Error> {
         tracing::warn!(problem, "settings");
     }
     let app = Arc::new(App::boot());
+    #[cfg(feature = "lambda")]
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
+        return lambda::run(route, app).await;
+    }
     tokio::spawn(stop_on_sigterm(Arc::clone(&app)));
     vercel_runtime::run(service_fn(move |request: Request, state: AppState| {
         let app = Arc::clone(&app);

@@ -59,6 +59,11 @@ pub struct Route {
     pub handler: fn(Arc<App>, Call) -> BoxFuture<'static, Result<Reply, Failure>>,
 }
 
+/// The platform's id of a request, as an extension of it: for a platform that names it elsewhere
+/// than in a header.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
 /// A request that has passed the edge.
 #[derive(Debug)]
 pub struct Call {
@@ -143,7 +148,7 @@ where
 {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
-    let request_id = request_id(&parts.headers);
+    let request_id = request_id(&parts);
     let span = telemetry::request_span(&request_id, sink);
     async {
         // Read before anything is decided: a sender that is refused half-way sees a broken
@@ -322,9 +327,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The platform's id of the request, else one of ours.
-fn request_id(headers: &HeaderMap) -> String {
-    let given = headers.get("x-vercel-id").and_then(|id| id.to_str().ok());
-    match given {
+fn request_id(parts: &http::request::Parts) -> String {
+    let beside = parts.extensions.get().map(|RequestId(id)| id.as_str());
+    let header = || parts.headers.get("x-vercel-id")?.to_str().ok();
+    match beside.or_else(header) {
         Some(id) if !id.is_empty() && id.len() <= 200 => id.to_owned(),
         _ => Uuid::new_v4().to_string(),
     }
@@ -351,6 +357,16 @@ mod tests {
         let background = Background::new(|work| drop(tokio::spawn(work)));
         let reply = serve(&PANICKING, app, request, background, None).await;
         assert_eq!(reply.status(), 400);
+    }
+
+    #[test]
+    fn the_platforms_id_beside_the_headers_counts_more_than_what_stands_in_them() {
+        let request = Request::get("/chat")
+            .header("x-vercel-id", "a sender's")
+            .extension(RequestId("the platform's".into()))
+            .body(())
+            .unwrap();
+        assert_eq!(request_id(&request.into_parts().0), "the platform's");
     }
 
     #[tokio::test]

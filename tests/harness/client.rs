@@ -53,7 +53,7 @@ impl Reply {
     }
 }
 
-impl Running {
+impl<F> Running<F> {
     /// A request to this path, for the test to complete.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))

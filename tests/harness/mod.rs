@@ -98,7 +98,7 @@ impl World {
     }
 
     async fn start(&self, binary: &str) -> Running {
-        let log = Arc::new(Mutex::new(Vec::new()));
+        let log = Log::default();
         let lines = Arc::clone(&log);
         let on_line = Arc::new(move |line: &str| lines.lock().unwrap().push(line.to_owned()));
         // A folder without a `.env`: a developer's own settings must not reach a test.
@@ -107,24 +107,32 @@ impl World {
         let function = Function::spawn(Path::new(binary), &environment, &folder, on_line)
             .await
             .unwrap();
-        Running {
-            url: function.url(),
-            function,
-            http: reqwest::Client::new(),
-            log,
-        }
+        Running::new(function.url(), function, log)
     }
 }
 
-/// A running function.
-pub struct Running {
-    pub function: Function,
+/// The lines that a function has written.
+pub type Log = Arc<Mutex<Vec<String>>>;
+
+/// A running function: what runs it, and where it is reached.
+pub struct Running<F = Function> {
+    pub function: F,
     pub url: String,
     http: reqwest::Client,
-    log: Arc<Mutex<Vec<String>>>,
+    log: Log,
 }
 
-impl Running {
+impl<F> Running<F> {
+    pub fn new(url: String, function: F, log: Log) -> Self {
+        let http = reqwest::Client::new();
+        Self {
+            function,
+            url,
+            http,
+            log,
+        }
+    }
+
     /// Everything that the function has written so far.
     pub fn raw_log(&self) -> String {
         self.log.lock().unwrap().join("\n")

@@ -98,7 +98,7 @@ pub fn told(parts: &[Value]) -> Told {
     }
 }
 
-impl Running {
+impl<F> Running<F> {
     /// `POST /chat`, accepting a stream; it must be one.
     pub async fn stream(&self, body: &Value) -> Stream {
         self.stream_with(body, &[]).await
@@ -118,7 +118,7 @@ impl Running {
         }
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4 * 1024).unwrap();
-        let address = ([127, 0, 0, 1], self.function.port()).into();
+        let address = self.url.strip_prefix("http://").unwrap().parse().unwrap();
         let mut stream = socket.connect(address).await.unwrap();
         let request = format!("{request}connection: close\r\n\r\n{body}");
         stream.write_all(request.as_bytes()).await.unwrap();

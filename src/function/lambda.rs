@@ -1,0 +1,74 @@
+//! A route on AWS Lambda: requests are fetched from its runtime API, one at a time.
+//!
+//! Owns the loop and what Lambda does otherwise than Vercel: the request's id, a header, and the
+//! instance that is frozen between two requests. Never looks into a request or an answer.
+
+use std::convert::Infallible;
+use std::mem::take;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::header;
+use lambda_http::tower::util::ThenLayer;
+use lambda_http::{Error, Request, RequestExt, service_fn};
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::http::{Background, RequestId, serve};
+
+use super::Route;
+
+/// Serves `route` until Lambda ends the process.
+///
+/// # Errors
+///
+/// When the runtime API cannot be reached.
+pub(super) async fn run(route: &'static Route, app: Arc<App>) -> Result<(), Error> {
+    let work = Work::default();
+    let background = Background::new({
+        let work = work.clone();
+        move |task| {
+            work.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .spawn(task);
+        }
+    });
+    let handler = service_fn(move |mut request: Request| {
+        let (app, background) = (Arc::clone(&app), background.clone());
+        async move {
+            if let Some(context) = request.lambda_context_ref() {
+                let id = RequestId(context.request_id.clone());
+                request.extensions_mut().insert(id);
+            }
+            let mut reply = serve(route, app, request, background, None).await;
+            // It speaks of a connection that is Lambda's own.
+            reply.headers_mut().remove(header::CONNECTION);
+            Ok::<_, Infallible>(reply)
+        }
+    });
+    // Lambda may freeze the instance once it asks for the next request, and not before, even where
+    // the response is out. So this is where work is waited for, and a reader never waits for it.
+    let finish = ThenLayer::new(move |answered: Result<(), Error>| {
+        let work = work.clone();
+        async move {
+            work.ended().await;
+            answered
+        }
+    });
+    lambda_http::streaming_runtime(handler)
+        .layer(finish)
+        .run()
+        .await
+}
+
+/// What the request at hand has started and not awaited.
+#[derive(Clone, Default)]
+struct Work(Arc<Mutex<JoinSet<()>>>);
+
+impl Work {
+    async fn ended(&self) {
+        let mut tasks = take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        // One that panicked has ended, too.
+        while tasks.join_next().await.is_some() {}
+    }
+}
