@@ -19,6 +19,7 @@ const WORDS = {
   overloaded: { text: 'Many readers are asking at this moment.' },
   configuration_error: { text: 'The book’s assistant is not set up correctly. Only its owner can mend that; please let them know.' },
   invalid_request: { text: 'The question could not be accepted as it is.', again: false },
+  content_refused: { text: 'The assistant cannot help with this. Ask it about the book.', again: false },
   stopped: { text: 'Stopped before the answer began.' },
   interrupted: { text: 'The page was closed before the answer was complete.' },
   unanswered: { text: 'This question has no answer yet.' },

@@ -12,6 +12,7 @@ use crate::config::{Problems, Settings};
 use crate::cors::Origins;
 use crate::database::Database;
 use crate::error::{Code, Failure};
+use crate::guard::Guard;
 use crate::llm::Model;
 
 /// The state of an instance.
@@ -30,6 +31,8 @@ pub struct Ready {
     pub database: Database,
     /// The model.
     pub model: Model,
+    /// What the instance remembers of who was refused, and how many turns it runs.
+    pub guard: Guard,
 }
 
 impl App {
@@ -46,6 +49,13 @@ impl App {
                 );
             }
         }
+        if app
+            .ready
+            .as_ref()
+            .is_ok_and(|ready| ready.settings.guard.daily_budget == 0)
+        {
+            tracing::warn!("DAILY_BUDGET_USD is 0: nothing limits what a day may cost");
+        }
         app
     }
 
@@ -55,6 +65,7 @@ impl App {
         let ready = settings.map(|settings| Ready {
             database: Database::new(settings.database.clone()),
             model: Model::new(settings.model.clone()),
+            guard: Guard::default(),
             settings,
         });
         let (stop, _) = watch::channel(None);

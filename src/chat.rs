@@ -12,13 +12,16 @@ use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 use uuid::Uuid;
 
-use crate::app::App;
+use crate::app::{App, Ready};
+use crate::client;
 use crate::error::{Code, Detail, Failure};
+use crate::guard::Subject;
 use crate::http::{Call, Reply, Route, empty, json};
 use crate::idempotency::Key;
 use crate::question::Question;
+use crate::session::{self, Asked};
 use crate::turn::{self, Event};
-use crate::{session, ui_message_stream};
+use crate::{prompt, ui_message_stream};
 
 /// `POST`, `GET` and `DELETE /chat`
 pub const ROUTE: Route = Route {
@@ -39,10 +42,32 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
 
 /// A turn: begun in a task of its own, of which the response is the listener.
 async fn ask(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    let question = Question::parse(&call.body, app.ready()?.settings.limits)?;
+    let Ready {
+        settings, guard, ..
+    } = app.ready()?;
+    let question = Question::parse(&call.body, settings.limits)?;
     let key = Key::read(&call.headers, &question)?;
+    let address = client::address(
+        &call.headers,
+        call.platform_address,
+        settings.proxy.as_ref(),
+    );
+    let network = client::network(address);
+    let network = client::hash(&settings.pseudonym_key, Utc::now(), &network);
+
+    let conversation = question.session_id.map(Subject::Conversation);
+    let subjects = [Subject::Everybody, Subject::Network(network)];
+    guard.check(subjects.into_iter().chain(conversation))?;
+    let place = guard.enter(settings.guard.turns_in_flight)?;
+
+    let asked = Asked {
+        prompt_bytes: prompt::bytes_without_history(&settings.book_title, &question),
+        question,
+        key,
+        network,
+    };
     let streams = accepts_stream(&call.headers);
-    let events = turn::start(app, question, key, &call.background);
+    let events = turn::start(Arc::clone(&app), asked, place, &call.background);
     if streams {
         ui_message_stream::reply(events).await
     } else {

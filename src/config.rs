@@ -5,15 +5,17 @@
 //! and never a value: the values are secrets.
 
 use std::fmt;
-use std::net::IpAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::Deserialize;
-use tokio_postgres::config::{Host, SslMode};
 
+use crate::client::Proxy;
 use crate::cors::Origins;
+use crate::guard;
+
+mod environment;
+
+pub use environment::{database_url, load_dotenv};
 
 /// What an instance runs with.
 #[derive(Debug, Clone)]
@@ -27,6 +29,20 @@ pub struct Settings {
     /// Messages of the conversation that the model is shown before the current one
     /// (`HISTORY_MESSAGES`). More of them cost tokens on every turn.
     pub history_messages: u32,
+    /// The longest prompt, in characters (`MAX_PROMPT_CHARS`): older messages are left out until
+    /// it fits. It must hold the longest question with the longest passage.
+    pub max_prompt_chars: usize,
+    /// What a network, a conversation and a day may spend.
+    pub guard: guard::Limits,
+    /// What the model costs.
+    pub prices: guard::Prices,
+    /// A proxy in front of the platform, whose word on a client's address is believed.
+    pub proxy: Option<Proxy>,
+    /// The key of the HMACs under which networks and conversations are known elsewhere. Derived
+    /// from the model's key: it is secret, and the same in every instance.
+    pub pseudonym_key: SecretString,
+    /// Whether questions are moderated before they are answered (`MODERATION=input`).
+    pub moderation: bool,
     /// The model.
     pub model: ModelSettings,
     /// The database.
@@ -112,275 +128,3 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
-
-/// The variables as they stand, so that one bad one does not hide the next.
-#[derive(Deserialize)]
-struct Environment {
-    openai_api_key: Option<String>,
-    database_url: Option<String>,
-    cors_origins: Option<String>,
-    openai_base_url: Option<String>,
-    openai_model: Option<String>,
-    openai_reasoning_effort: Option<String>,
-    book_title: Option<String>,
-    max_message_chars: Option<String>,
-    max_selected_text_chars: Option<String>,
-    history_messages: Option<String>,
-    max_completion_tokens: Option<String>,
-    llm_connect_timeout_ms: Option<String>,
-    llm_first_byte_timeout_ms: Option<String>,
-    llm_timeout_ms: Option<String>,
-    database_pool_size: Option<String>,
-    database_connect_timeout_ms: Option<String>,
-    database_wait_timeout_ms: Option<String>,
-    database_statement_timeout_ms: Option<String>,
-}
-
-/// Reads `.env` of the working directory where there is one, for local runs. It never overrides
-/// the real environment.
-///
-/// # Errors
-///
-/// Says that the file is malformed, without quoting it; what stands before that place is read.
-pub fn load_dotenv() -> Result<(), &'static str> {
-    match dotenvy::from_path(".env") {
-        Err(dotenvy::Error::LineParse(..)) => Err(
-            ".env is malformed, and the rest of it is ignored: put values with spaces in quotes",
-        ),
-        // No such file is the ordinary case.
-        _ => Ok(()),
-    }
-}
-
-/// The environment's variables; one that is not Unicode cannot be a setting of ours.
-fn unicode_variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-}
-
-impl Settings {
-    /// Reads the settings from the process's environment.
-    ///
-    /// # Errors
-    ///
-    /// Every variable that is missing or malformed.
-    pub fn from_environment() -> Result<Self, Problems> {
-        Self::from_variables(unicode_variables())
-    }
-
-    /// Reads the settings from these variables. An empty value counts as absent.
-    ///
-    /// # Errors
-    ///
-    /// Every variable that is missing or malformed.
-    pub fn from_variables(
-        variables: impl Iterator<Item = (String, String)>,
-    ) -> Result<Self, Problems> {
-        let variables = variables.filter(|(_, value)| !value.trim().is_empty());
-        let raw: Environment = envy::from_iter(variables).map_err(|error| {
-            let message = error.to_string();
-            let problems = vec![Problem {
-                variable: "environment",
-                message,
-            }];
-            Problems {
-                problems,
-                origins: Origins::default(),
-            }
-        })?;
-        let mut check = Check(Vec::new());
-        let api_key = check.required("OPENAI_API_KEY", raw.openai_api_key, key);
-        let postgres = check.required("DATABASE_URL", raw.database_url, database_url);
-        let origins = check.required("CORS_ORIGINS", raw.cors_origins, |s| Origins::parse(&s));
-        let limits = Limits {
-            message: check.number("MAX_MESSAGE_CHARS", raw.max_message_chars, 4_000),
-            selected_text: check.number(
-                "MAX_SELECTED_TEXT_CHARS",
-                raw.max_selected_text_chars,
-                20_000,
-            ),
-        };
-        let history_messages = check.number("HISTORY_MESSAGES", raw.history_messages, 10);
-        let max_completion_tokens =
-            check.number("MAX_COMPLETION_TOKENS", raw.max_completion_tokens, 800);
-        let mut time = |variable, value, default| {
-            Duration::from_millis(check.number(variable, value, default))
-        };
-        let llm_connect = time("LLM_CONNECT_TIMEOUT_MS", raw.llm_connect_timeout_ms, 5_000);
-        let llm_first_byte = time(
-            "LLM_FIRST_BYTE_TIMEOUT_MS",
-            raw.llm_first_byte_timeout_ms,
-            15_000,
-        );
-        let llm = time("LLM_TIMEOUT_MS", raw.llm_timeout_ms, 25_000);
-        let database_connect = time(
-            "DATABASE_CONNECT_TIMEOUT_MS",
-            raw.database_connect_timeout_ms,
-            5_000,
-        );
-        let database_wait = time(
-            "DATABASE_WAIT_TIMEOUT_MS",
-            raw.database_wait_timeout_ms,
-            5_000,
-        );
-        let database_statement = time(
-            "DATABASE_STATEMENT_TIMEOUT_MS",
-            raw.database_statement_timeout_ms,
-            5_000,
-        );
-        let base_url = raw
-            .openai_base_url
-            .unwrap_or_else(|| "https://api.openai.com/v1".into());
-        let base_url = check.required("OPENAI_BASE_URL", Some(base_url), check_base_url);
-        let pool_size = check.number("DATABASE_POOL_SIZE", raw.database_pool_size, 4);
-
-        let (Some(api_key), Some(postgres), Some(origins), Some(base_url), true) = (
-            api_key,
-            postgres,
-            origins.clone(),
-            base_url,
-            check.0.is_empty(),
-        ) else {
-            return Err(Problems {
-                problems: check.0,
-                origins: origins.unwrap_or_default(),
-            });
-        };
-        Ok(Self {
-            book_title: raw
-                .book_title
-                .unwrap_or_else(|| "Physical AI & Humanoid Robotics".into()),
-            origins,
-            limits,
-            history_messages,
-            model: ModelSettings {
-                api_key,
-                base_url,
-                name: raw.openai_model.unwrap_or_else(|| "gpt-5.4-mini".into()),
-                reasoning_effort: match raw.openai_reasoning_effort.as_deref() {
-                    None => Some("none".into()),
-                    Some("omit") => None,
-                    Some(effort) => Some(effort.into()),
-                },
-                max_completion_tokens,
-                connect_timeout: llm_connect,
-                first_byte_timeout: llm_first_byte,
-                timeout: llm,
-            },
-            database: DatabaseSettings {
-                postgres,
-                pool_size,
-                connect_timeout: database_connect,
-                wait_timeout: database_wait,
-                statement_timeout: database_statement,
-            },
-        })
-    }
-}
-
-/// Reads one variable after the other and keeps what is wrong.
-struct Check(Vec<Problem>);
-
-impl Check {
-    fn required<T>(
-        &mut self,
-        variable: &'static str,
-        value: Option<String>,
-        parse: impl FnOnce(String) -> Result<T, String>,
-    ) -> Option<T> {
-        let parsed = value.ok_or_else(|| "is missing".into()).and_then(parse);
-        parsed
-            .map_err(|message| self.0.push(Problem { variable, message }))
-            .ok()
-    }
-
-    /// A positive whole number.
-    fn number<T: FromStr + Copy + Default + PartialOrd>(
-        &mut self,
-        variable: &'static str,
-        value: Option<String>,
-        default: T,
-    ) -> T {
-        let Some(value) = value else { return default };
-        match value.trim().parse() {
-            Ok(number) if number > T::default() => number,
-            _ => {
-                let message = "must be a whole number above 0".into();
-                self.0.push(Problem { variable, message });
-                default
-            }
-        }
-    }
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that `Check::required` calls"
-)]
-fn key(text: String) -> Result<SecretString, String> {
-    // It travels in a header: whatever is not visible ASCII came in by a slip of the paste.
-    if text.trim().bytes().all(|b| b.is_ascii_graphic()) {
-        Ok(text.trim().into())
-    } else {
-        Err("holds characters that no key has; paste it again".into())
-    }
-}
-
-/// Parses a PostgreSQL URL.
-///
-/// A host that is not this machine is reached over TLS, whatever `sslmode` says short of
-/// `disable`: with `prefer`, the driver's default, anybody on the way could switch it off.
-///
-/// # Errors
-///
-/// Says what is wrong, never a part of the URL: a slip of the paste puts the password anywhere.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that `Check::required` calls"
-)]
-pub fn database_url(url: String) -> Result<tokio_postgres::Config, String> {
-    let url = url.trim();
-    if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {
-        return Err("must begin with postgresql:// (no quotes, nothing in front)".into());
-    }
-    if url.contains("sslmode=verify") {
-        return Err("must say sslmode=require: certificates are verified with it".into());
-    }
-    let mut config: tokio_postgres::Config = url.parse().map_err(|_| {
-        "is not a PostgreSQL URL: postgresql://user:password@host/database?sslmode=require, \
-         with special characters of the password percent-encoded"
-    })?;
-    if config.get_hosts().is_empty() {
-        return Err("names no host".into());
-    }
-    if config.get_ssl_mode() == SslMode::Prefer && !config.get_hosts().iter().all(is_here) {
-        config.ssl_mode(SslMode::Require);
-    }
-    Ok(config)
-}
-
-fn is_here(host: &Host) -> bool {
-    match host {
-        Host::Tcp(name) => {
-            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-        }
-        #[cfg(unix)]
-        Host::Unix(_) => true,
-    }
-}
-
-/// Checks the URL of a model's API.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that `Check::required` calls"
-)]
-fn check_base_url(url: String) -> Result<String, String> {
-    let uri: Option<http::Uri> = url.trim().parse().ok();
-    let right = uri.is_some_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
-    });
-    if right {
-        Ok(url.trim().trim_end_matches('/').to_owned())
-    } else {
-        Err("must be a URL such as https://api.openai.com/v1".into())
-    }
-}

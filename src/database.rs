@@ -14,6 +14,7 @@ use postgres_native_tls::MakeTlsConnector;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{NoTls, Row};
 
@@ -63,6 +64,8 @@ pub enum Error {
     Statement {
         /// The statement's name.
         statement: &'static str,
+        /// The server's SQLSTATE, where it was the server that refused.
+        code: Option<SqlState>,
         /// What the server or the driver said, without any value of the statement's.
         reason: String,
     },
@@ -121,6 +124,7 @@ impl Database {
                 match attempt().await {
                     Attempt::ConnectionDied(reason) => Err(Error::Statement {
                         statement: statement.name,
+                        code: None,
                         reason,
                     }),
                     Attempt::Done(rows) => Ok(rows),
@@ -161,6 +165,7 @@ impl Database {
             }
             Ok(Err(error)) => Attempt::Failed(Error::Statement {
                 statement: statement.name,
+                code: error.code().cloned(),
                 reason: describe(&error),
             }),
             Err(_elapsed) => {

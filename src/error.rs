@@ -15,77 +15,73 @@ use http::StatusCode;
 use serde::Serialize;
 use uuid::Uuid;
 
-/// Every error code of the API, each with its HTTP status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
-    /// The request is not what the contract asks for; nothing was touched.
-    InvalidRequest,
-    /// The `Origin` is not on the list of `CORS_ORIGINS`.
-    OriginNotAllowed,
-    /// No route has this path.
-    NotFound,
-    /// The route does not know this method.
-    MethodNotAllowed,
-    /// The body is larger than [`crate::http::MAX_BODY_BYTES`].
-    PayloadTooLarge,
-    /// The body is not `application/json`.
-    UnsupportedMediaType,
-    /// The same request, by its `Idempotency-Key`, is still being answered.
-    InProgress,
-    /// The `Idempotency-Key` was used for another request.
-    IdempotencyKeyReused,
-    /// A setting is missing or malformed; the log names it.
-    ConfigurationError,
-    /// The model failed or answered nonsense.
-    LlmError,
-    /// The model did not answer within its time limits.
-    LlmTimeout,
-    /// The database could not be reached, or refused a statement.
-    DatabaseError,
-    /// Anything else, a panic included.
-    InternalError,
+/// Writes the enum, its list and its words from one table, so that none of them can lack a code.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident: $word:literal, $status:ident;)*) => {
+        /// Every error code of the API, each with its HTTP status.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Code {
+            /// Every code, for whoever must know them all.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$variant),*];
+
+            /// The code as it stands in a response and in the log.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+
+            /// The HTTP status that goes with the code.
+            #[must_use]
+            pub fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$variant => StatusCode::$status,)*
+                }
+            }
+        }
+    };
 }
 
-impl Code {
-    /// The code as it stands in a response and in the log.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "invalid_request",
-            Self::OriginNotAllowed => "origin_not_allowed",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::PayloadTooLarge => "payload_too_large",
-            Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::InProgress => "in_progress",
-            Self::IdempotencyKeyReused => "idempotency_key_reused",
-            Self::ConfigurationError => "configuration_error",
-            Self::LlmError => "llm_error",
-            Self::LlmTimeout => "llm_timeout",
-            Self::DatabaseError => "database_error",
-            Self::InternalError => "internal_error",
-        }
-    }
-
-    /// The HTTP status that goes with the code.
-    #[must_use]
-    pub fn status(self) -> StatusCode {
-        match self {
-            Self::InvalidRequest => StatusCode::BAD_REQUEST,
-            Self::OriginNotAllowed => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::InProgress => StatusCode::CONFLICT,
-            Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::ConfigurationError
-            | Self::LlmError
-            | Self::LlmTimeout
-            | Self::DatabaseError
-            | Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
+codes! {
+    /// The request is not what the contract asks for; nothing was touched.
+    InvalidRequest: "invalid_request", BAD_REQUEST;
+    /// The `Origin` is not on the list of `CORS_ORIGINS`.
+    OriginNotAllowed: "origin_not_allowed", FORBIDDEN;
+    /// No route has this path.
+    NotFound: "not_found", NOT_FOUND;
+    /// The route does not know this method.
+    MethodNotAllowed: "method_not_allowed", METHOD_NOT_ALLOWED;
+    /// The body is larger than [`crate::http::MAX_BODY_BYTES`].
+    PayloadTooLarge: "payload_too_large", PAYLOAD_TOO_LARGE;
+    /// The body is not `application/json`.
+    UnsupportedMediaType: "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
+    /// The same request, by its `Idempotency-Key`, is still being answered.
+    InProgress: "in_progress", CONFLICT;
+    /// The `Idempotency-Key` was used for another request.
+    IdempotencyKeyReused: "idempotency_key_reused", UNPROCESSABLE_ENTITY;
+    /// The moderation found the question unfit; nothing of it is kept.
+    ContentRefused: "content_refused", BAD_REQUEST;
+    /// A pace or a day's count is used up; `retry_after` says until when.
+    RateLimited: "rate_limited", TOO_MANY_REQUESTS;
+    /// The day's money is spent; `retry_after` says until when.
+    BudgetExhausted: "budget_exhausted", SERVICE_UNAVAILABLE;
+    /// The instance is full.
+    Overloaded: "overloaded", SERVICE_UNAVAILABLE;
+    /// A setting is missing or malformed; the log names it.
+    ConfigurationError: "configuration_error", INTERNAL_SERVER_ERROR;
+    /// The model failed or answered nonsense.
+    LlmError: "llm_error", INTERNAL_SERVER_ERROR;
+    /// The model did not answer within its time limits.
+    LlmTimeout: "llm_timeout", INTERNAL_SERVER_ERROR;
+    /// The database could not be reached, or refused a statement.
+    DatabaseError: "database_error", INTERNAL_SERVER_ERROR;
+    /// Anything else, a panic included.
+    InternalError: "internal_error", INTERNAL_SERVER_ERROR;
 }
 
 /// One field of a request that is not valid.
@@ -106,6 +102,8 @@ pub struct Failure {
     pub message: Cow<'static, str>,
     /// The fields that are wrong, all of them; empty unless the request was invalid.
     pub details: Vec<Detail>,
+    /// When to try again, where we know.
+    pub retry_after: Option<Duration>,
     /// The conversation that holds the question, once it is stored.
     pub session_id: Option<Uuid>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -119,6 +117,7 @@ impl Failure {
             code,
             message: message.into(),
             details: Vec::new(),
+            retry_after: None,
             session_id: None,
             cause: None,
             logged: AtomicBool::new(false),
@@ -141,6 +140,21 @@ impl Failure {
             "Something went wrong on our side. Please try again.",
         )
         .because(cause)
+    }
+
+    /// The same with the time after which it may go better.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// The wait in whole seconds, never too short and never none.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        let wait = self.retry_after?;
+        let begun = u64::from(wait.subsec_nanos() > 0);
+        Some((wait.as_secs() + begun).max(1))
     }
 
     /// The same with its cause, for the log alone.
@@ -180,6 +194,7 @@ impl Failure {
                 code: self.code.as_str(),
                 message: &self.message,
                 details: &self.details,
+                retry_after: self.retry_after_seconds(),
             },
             request_id,
             session_id: self.session_id,
@@ -202,6 +217,8 @@ struct BodyError<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     details: &'a [Detail],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
 }
 
 /// An error and its sources in one line, outermost first.

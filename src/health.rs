@@ -3,6 +3,7 @@
 //! `GET /health` touches nothing, so that a monitor wakes no database. `GET /health?check=ready`
 //! also checks the settings and asks the database whether its tables are there.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -10,6 +11,7 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::app::App;
+use crate::client;
 use crate::database::Statement;
 use crate::error::{Failure, chain};
 use crate::http::{Call, Reply, Route, json};
@@ -23,7 +25,8 @@ pub const ROUTE: Route = Route {
 
 const CHECK: Statement = Statement {
     name: "health",
-    sql: "select to_regclass('messages') is not null",
+    // The newest that the functions need.
+    sql: "select exists (select from pg_proc where proname = 'begin_turn')",
 };
 
 #[derive(Serialize)]
@@ -31,6 +34,8 @@ struct Health {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<Checks>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_address: Option<IpAddr>,
 }
 
 #[derive(Serialize)]
@@ -46,6 +51,7 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
             let health = Health {
                 status,
                 checks: None,
+                client_address: None,
             };
             return Ok(json(StatusCode::OK, &health));
         }
@@ -58,11 +64,18 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
             (StatusCode::SERVICE_UNAVAILABLE, "unhealthy")
         };
         let checks = Some(Checks { settings, database });
+        // So that an owner behind a proxy can see whether it is their own.
+        let proxy = app
+            .ready()
+            .ok()
+            .and_then(|ready| ready.settings.proxy.as_ref());
+        let client_address = client::address(&call.headers, call.platform_address, proxy);
         Ok(json(
             status,
             &Health {
                 status: word,
                 checks,
+                client_address,
             },
         ))
     })

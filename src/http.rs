@@ -21,6 +21,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::client::PlatformAddress;
 use crate::cors::same_site;
 use crate::error::{Code, Failure};
 use crate::telemetry;
@@ -71,6 +72,8 @@ pub struct Call {
     pub method: Method,
     /// The headers.
     pub headers: HeaderMap,
+    /// What the platform says beside them about who asks.
+    pub platform_address: Option<PlatformAddress>,
     /// The query string, `""` where there is none.
     pub query: String,
     /// The body, at most [`MAX_BODY_BYTES`].
@@ -197,6 +200,7 @@ async fn answer(
     let call = Call {
         method: parts.method.clone(),
         headers: parts.headers.clone(),
+        platform_address: parts.extensions.get().copied(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         body,
         background,
@@ -274,6 +278,11 @@ fn preflight(route: &Route) -> Reply {
 fn refuse(route: &Route, failure: &Failure, request_id: &str) -> Reply {
     failure.log();
     let mut reply = json(failure.code.status(), &failure.body(request_id));
+    if let Some(seconds) = failure.retry_after_seconds() {
+        reply
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
+    }
     if failure.code == Code::MethodNotAllowed {
         reply
             .headers_mut()
@@ -299,7 +308,7 @@ fn add_headers(headers: &mut HeaderMap, origin: Option<HeaderValue>, request_id:
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("x-request-id"),
+            HeaderValue::from_static("x-request-id, retry-after"),
         );
     } else {
         // A preflight of a page that is not on the list learns nothing.

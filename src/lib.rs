@@ -5,6 +5,7 @@
 //! 1. `api/*.rs`: one function a route; each boots and hands over to [`function`], nothing else.
 //! 2. [`function`]: runs a route on the platform.
 //! 3. [`http`]: the edge. Limits, CORS ([`cors`]), request ids, panics; every error leaves here.
+//!    Who asks ([`client`]) and what may be spent ([`guard`]) is known from here on.
 //! 4. [`chat`]: the route. Asking starts a [`turn`], top to bottom; only that composes the steps
 //!    below, and they never import each other.
 //!    - [`question`]: what a reader sent, parsed into a type that cannot be invalid
@@ -21,11 +22,13 @@
 
 pub mod app;
 pub mod chat;
+pub mod client;
 pub mod config;
 pub mod cors;
 pub mod database;
 pub mod error;
 pub mod function;
+pub mod guard;
 pub mod health;
 pub mod http;
 pub mod idempotency;

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config::ModelSettings;
-use crate::error::{Code, Failure};
+use crate::error::{Code, Failure, milliseconds};
 use crate::prompt::Message;
 
 mod client;
@@ -28,7 +28,7 @@ pub use client::Refusal;
 use log::CallLog;
 use pace::Pace;
 pub use wire::Usage;
-use wire::{Chunk, Request, StreamOptions};
+use wire::{Chunk, Moderation, Request, StreamOptions, Verdict};
 
 /// How long a whole answer waits for its usage, which comes right after it where it comes at all.
 const USAGE_WAIT: Duration = Duration::from_secs(1);
@@ -54,9 +54,26 @@ pub enum Error {
     /// The request or the answer broke on the way.
     #[error("the model could not be reached: {0}")]
     Transport(String),
+    /// The moderation found the question unfit.
+    #[error("the moderation flagged the question")]
+    Flagged,
+    /// The moderation has no verdict. The model's call ran beside it.
+    #[error("the moderation failed: {0}")]
+    Moderation(Box<Error>),
     /// The answer is not one: not the protocol, cut off, or empty.
     #[error("the model answered nonsense: {0}")]
     Nonsense(&'static str),
+}
+
+impl Error {
+    /// Whether the provider cannot have charged anything.
+    #[must_use]
+    pub fn is_free_of_charge(&self) -> bool {
+        matches!(
+            self,
+            Self::SetUp(_) | Self::ConnectTimeout | Self::Refused(_)
+        )
+    }
 }
 
 impl From<Error> for Failure {
@@ -65,6 +82,14 @@ impl From<Error> for Failure {
             Error::Timeout(_) | Error::ConnectTimeout => Self::new(
                 Code::LlmTimeout,
                 "The assistant took too long to answer. Your question is saved; please try again.",
+            ),
+            Error::Moderation(_) => Self::new(
+                Code::LlmError,
+                "The assistant cannot answer right now. Please ask again in a moment.",
+            ),
+            Error::Flagged => Self::new(
+                Code::ContentRefused,
+                "This question cannot be answered here. Please ask about the textbook.",
             ),
             _ => Self::new(
                 Code::LlmError,
@@ -98,17 +123,33 @@ impl Model {
     /// # Errors
     ///
     /// When the provider refuses, cannot be reached, or does not begin to answer in time.
-    pub async fn ask(&self, messages: &[Message<'_>]) -> Result<AnswerStream, Error> {
+    ///
+    /// `safety_identifier` names the reader to the provider, and to nobody else.
+    pub async fn ask(
+        &self,
+        messages: &[Message<'_>],
+        safety_identifier: &str,
+    ) -> Result<AnswerStream, Error> {
         let end = Instant::now() + self.settings.timeout;
-        let mut attempt = 1;
+        let (mut attempt, mut billed) = (1, false);
         loop {
-            let error = match self.attempt(messages, attempt, end).await {
+            let error = match self
+                .attempt(messages, safety_identifier, attempt, end)
+                .await
+            {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
+            billed |= !error.is_free_of_charge();
             let left = end.saturating_duration_since(Instant::now());
             let Some(delay) = retry::delay(&error, attempt, left, rand::random()) else {
-                return Err(error);
+                // An earlier attempt may have been billed, whatever the last one says.
+                let hides_a_bill = error.is_free_of_charge() && billed;
+                return Err(if hides_a_bill {
+                    Error::Transport(error.to_string())
+                } else {
+                    error
+                });
             };
             sleep(delay).await;
             attempt += 1;
@@ -119,6 +160,7 @@ impl Model {
     async fn attempt(
         &self,
         messages: &[Message<'_>],
+        safety_identifier: &str,
         attempt: u32,
         end: Instant,
     ) -> Result<AnswerStream, Error> {
@@ -128,7 +170,10 @@ impl Model {
             end,
         };
         let pace = Arc::new(Pace::default());
-        match self.open(messages, &deadlines, &pace).await {
+        match self
+            .open(messages, safety_identifier, &deadlines, &pace)
+            .await
+        {
             Ok(chunks) => {
                 let mut answer = AnswerStream {
                     chunks,
@@ -153,6 +198,7 @@ impl Model {
     async fn open(
         &self,
         messages: &[Message<'_>],
+        safety_identifier: &str,
         deadlines: &Deadlines,
         pace: &Arc<Pace>,
     ) -> Result<StreamResponse<Chunk>, Error> {
@@ -165,17 +211,77 @@ impl Model {
             },
             max_completion_tokens: self.settings.max_completion_tokens,
             reasoning_effort: self.settings.reasoning_effort.as_deref(),
+            safety_identifier,
         };
-        let connection = self
-            .connection
-            .get_or_try_init(|| Connection::new(&self.settings))
-            .await?;
-        let client = connection.client(pace);
+        let client = self.connection().await?.client(pace);
         let chat = client.chat();
         timeout_at(deadlines.first_byte, chat.create_stream_byot(request))
             .await
             .map_err(|_| Error::Timeout("no response began"))?
             .map_err(Into::into)
+    }
+}
+
+impl Model {
+    /// Asks the provider's moderation about a question; returns where it has nothing against it.
+    ///
+    /// # Errors
+    ///
+    /// `Flagged` where it has. No verdict is an error, too: a question that was to be moderated
+    /// is not answered without.
+    pub async fn moderate(&self, texts: &[&str]) -> Result<(), Error> {
+        let started = Instant::now();
+        let end = started + self.settings.first_byte_timeout.min(self.settings.timeout);
+        let mut attempt = 1;
+        let verdict = loop {
+            let verdict = self.ask_moderation(texts, end).await;
+            let left = end.saturating_duration_since(Instant::now());
+            let error = verdict.as_ref().err();
+            let delay = error.and_then(|e| retry::delay(e, attempt, left, rand::random()));
+            let Some(delay) = delay else { break verdict };
+            sleep(delay).await;
+            attempt += 1;
+        };
+        tracing::info!(
+            duration_ms = milliseconds(started.elapsed()),
+            outcome = match &verdict {
+                Ok(()) => "ok",
+                Err(Error::Flagged) => "flagged",
+                Err(_) => "failed",
+            },
+            attempt,
+            error = verdict.as_ref().err().map(tracing::field::display),
+            "moderation"
+        );
+        verdict.map_err(|error| match error {
+            Error::Flagged => error,
+            error => Error::Moderation(Box::new(error)),
+        })
+    }
+
+    async fn ask_moderation(&self, texts: &[&str], end: Instant) -> Result<(), Error> {
+        let client = self.connection().await?.client(&Arc::default());
+        let moderations = client.moderations();
+        let request = Moderation {
+            model: "omni-moderation-latest",
+            input: texts,
+        };
+        let verdict: Verdict = timeout_at(end, moderations.create_byot(request))
+            .await
+            .map_err(|_| Error::Timeout("the moderation"))??;
+        if verdict.results.is_empty() {
+            return Err(Error::Nonsense("the moderation has no verdict"));
+        }
+        if verdict.results.iter().any(|result| result.flagged) {
+            return Err(Error::Flagged);
+        }
+        Ok(())
+    }
+
+    async fn connection(&self) -> Result<&Connection, Error> {
+        self.connection
+            .get_or_try_init(|| Connection::new(&self.settings))
+            .await
     }
 }
 

@@ -1,20 +1,23 @@
 //! The conversation store: what a reader asked and what was answered, in order.
 //!
 //! A turn has one statement before the model ([`begin`]) and one after ([`finish`]), each a
-//! single round trip and each safe to run twice, for every id comes from here. Beside the turn:
-//! [`read`] a conversation, [`forget`] it.
+//! single round trip and each safe to run twice, for every id comes from here. They are calls of
+//! functions of the database, in `migrations/`. Beside the turn: [`read`] a conversation,
+//! [`forget`] it.
 //!
 //! It never speaks to the model and never decides what an answer is.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::config::Settings;
 use crate::database::{Database, Error, Statement};
+use crate::guard::{Refusal, Subject};
 use crate::idempotency::Key;
 use crate::question::Question;
 
@@ -23,19 +26,22 @@ const BEGIN: Statement = Statement {
     sql: include_str!("session/begin.sql"),
 };
 
-const BEGIN_WITH_KEY: Statement = Statement {
-    name: "begin with key",
-    sql: include_str!("session/begin_with_key.sql"),
-};
-
 const FINISH: Statement = Statement {
     name: "finish",
     sql: include_str!("session/finish.sql"),
 };
 
-const RELEASE: Statement = Statement {
-    name: "release key",
-    sql: "update idempotency_keys set running_until = now() - interval '1 second' where key = $1 and answer_id = $2",
+const FAIL: Statement = Statement {
+    name: "fail",
+    sql: "select fail_turn($1, $2, $3, $4, $5, $6)",
+};
+
+const REFUSE: Statement = Statement {
+    name: "refuse",
+    // The question, and its conversation if that holds nothing else.
+    sql: "with refused as (delete from messages where id = $1)
+          delete from chat_sessions where id = $2
+              and not exists (select from messages where session_id = $2 and id <> $1)",
 };
 
 const READ: Statement = Statement {
@@ -49,12 +55,37 @@ const FORGET: Statement = Statement {
     sql: "delete from chat_sessions where id = $1",
 };
 
+/// The class of SQLSTATE with which `begin_turn` says that it has met another turn.
+const MET: &str = "TC";
+
+/// How often in a row that may happen.
+const MEETINGS: u32 = 5;
+
+/// The day's spending is counted in so many rows: one would be a queue.
+const SHARDS: u8 = 16;
+
+/// The share of turns that also delete a few dead rows.
+const SWEEPS: f64 = 0.01;
+
 /// Messages that [`read`] returns at the most.
 const PAGE: i64 = 50;
 
 /// What a turn may take beside the model's time and its statements. Until then a request with
 /// the same key is told to wait.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// A request for a turn.
+#[derive(Debug)]
+pub struct Asked {
+    /// The question.
+    pub question: Question,
+    /// Its `Idempotency-Key`.
+    pub key: Option<Key>,
+    /// The network that it comes from, by its hash of the day ([`crate::client::hash`]).
+    pub network: [u8; 16],
+    /// How long its prompt is without the history, in bytes.
+    pub prompt_bytes: u64,
+}
 
 /// What came of beginning a turn.
 #[derive(Debug)]
@@ -67,6 +98,15 @@ pub enum Begun {
     InProgress,
     /// The key came with another request before.
     KeyReused,
+    /// A limit is used up; nothing is stored.
+    Refused {
+        /// Whom it holds for.
+        subject: Subject,
+        /// Which limit it is.
+        refusal: Refusal,
+        /// Until it may go better.
+        wait: Duration,
+    },
 }
 
 /// A turn whose question is stored.
@@ -80,6 +120,15 @@ pub struct Turn {
     pub answer_id: Uuid,
     /// The messages before the question, oldest first.
     pub history: Vec<PastMessage>,
+    reservation: Reservation,
+}
+
+/// What a turn may cost at the most, taken from the day's budget in advance.
+#[derive(Debug, Clone, Copy)]
+struct Reservation {
+    day: NaiveDate,
+    shard: i16,
+    nanos: i64,
 }
 
 /// A message of the conversation's past.
@@ -143,8 +192,9 @@ pub struct Message {
     pub state: String,
 }
 
-/// Finds or creates the conversation, stores the question and reads the messages before it. Once
-/// this returns a turn, the question is committed.
+/// Decides whether the turn may run; if so, finds or creates the conversation, stores the question
+/// and reads the messages before it. Once this returns a turn, the question is committed and the
+/// turn's worst cost is reserved.
 ///
 /// A question about a passage rests on that passage alone: no history is read for it.
 ///
@@ -153,83 +203,158 @@ pub struct Message {
 /// When the database fails; the question may then be stored or not.
 pub async fn begin(
     database: &Database,
-    question: &Question,
-    key: Option<&Key>,
+    asked: &Asked,
     settings: &Settings,
 ) -> Result<Begun, Error> {
-    let (new_session, question_id, answer_id) = (new_id(), new_id(), new_id());
-    let history = match question.selected_text {
+    let ids = Ids {
+        session: new_id(),
+        question: new_id(),
+        answer: new_id(),
+    };
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match begin_once(database, asked, &ids, settings).await {
+            // It met another turn, or its conversation was deleted meanwhile, and has changed
+            // nothing: now it sees what the other one has left.
+            Err(Error::Statement {
+                code: Some(code), ..
+            }) if attempts < MEETINGS
+                && (code == SqlState::FOREIGN_KEY_VIOLATION || code.code().starts_with(MET)) => {}
+            begun => return begun,
+        }
+    }
+}
+
+/// The ids of what a turn may create; the same each time that its statement runs.
+struct Ids {
+    session: Uuid,
+    question: Uuid,
+    answer: Uuid,
+}
+
+async fn begin_once(
+    database: &Database,
+    asked: &Asked,
+    ids: &Ids,
+    settings: &Settings,
+) -> Result<Begun, Error> {
+    let Asked {
+        question,
+        key,
+        network,
+        ..
+    } = asked;
+    let history_messages = match question.selected_text {
         Some(_) => 0,
         None => i64::from(settings.history_messages),
     };
-    let mut parameters: Vec<crate::database::Parameter<'_>> = vec![
-        (&question.session_id, Type::UUID),
-        (&new_session, Type::UUID),
-        (&question_id, Type::UUID),
-        (&question.message, Type::TEXT),
-        (&question.selected_text, Type::TEXT),
-        (&history, Type::INT8),
-    ];
-    let Some(key) = key else {
-        let rows = database.query(&BEGIN, &parameters).await?;
-        let first = rows.first().ok_or(Error::Unexpected(BEGIN.name))?;
-        return Ok(Begun::Turn(Turn {
-            session_id: first.get(0),
-            question_id,
-            answer_id,
-            history: past(&rows, 1),
-        }));
-    };
+    let (guard, prices) = (&settings.guard, &settings.prices);
     let database_time = settings.database.connect_timeout + settings.database.statement_timeout;
     let lease = settings.model.timeout + 2 * database_time + LEASE_MARGIN;
-    let (hash, request) = (&key.key[..], &key.request[..]);
-    let lease = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-    parameters.extend::<[crate::database::Parameter<'_>; 4]>([
-        (&hash, Type::BYTEA),
-        (&request, Type::BYTEA),
-        (&answer_id, Type::UUID),
-        (&lease, Type::INT8),
-    ]);
-    let rows = database.query(&BEGIN_WITH_KEY, &parameters).await?;
-    // No row: another request has claimed the key in this very moment.
-    let Some(first) = rows.first() else {
-        return Ok(Begun::InProgress);
+    // A pace of so many a minute; of no more than that at once in a conversation.
+    let interval = |per_minute: u32| 60.0 / f64::from(per_minute.max(1));
+    // Without a pace there is nothing that a burst could exceed.
+    let network_burst = match guard.network_per_minute {
+        0 => 0,
+        _ => guard.network_burst,
     };
+    // A token is at least one byte of text.
+    let max_history_bytes = 4 * settings.max_prompt_chars;
+    let fixed_cost = prices.cost(
+        asked.prompt_bytes,
+        u64::from(settings.model.max_completion_tokens),
+    );
+    let shard = i16::from(rand::random::<u8>() % SHARDS);
+    let sweep = rand::random::<f64>() < SWEEPS;
+    let rows = database
+        .query(
+            &BEGIN,
+            &[
+                (&question.session_id, Type::UUID),
+                (&ids.session, Type::UUID),
+                (&ids.question, Type::UUID),
+                (&ids.answer, Type::UUID),
+                (&question.message, Type::TEXT),
+                (&question.selected_text, Type::TEXT),
+                (&history_messages, Type::INT8),
+                (&key.as_ref().map(|key| &key.key[..]), Type::BYTEA),
+                (&key.as_ref().map(|key| &key.request[..]), Type::BYTEA),
+                (&lease.as_secs_f64(), Type::FLOAT8),
+                (&&network[..], Type::BYTEA),
+                (&i64::from(network_burst), Type::INT8),
+                (&interval(guard.network_per_minute), Type::FLOAT8),
+                (&i64::from(guard.network_per_day), Type::INT8),
+                (&i64::from(guard.conversation_per_minute), Type::INT8),
+                (&interval(guard.conversation_per_minute), Type::FLOAT8),
+                (&guard.daily_budget, Type::INT8),
+                (&fixed_cost, Type::INT8),
+                (&prices.input, Type::INT8),
+                (
+                    &i64::try_from(max_history_bytes).unwrap_or(i64::MAX),
+                    Type::INT8,
+                ),
+                (&shard, Type::INT2),
+                (&sweep, Type::BOOL),
+            ],
+        )
+        .await?;
+    let first = rows.first().ok_or(Error::Unexpected(BEGIN.name))?;
+    let refused = |subject, refusal| Begun::Refused {
+        subject,
+        refusal,
+        wait: Duration::from_secs_f64(first.get::<_, f64>(1).max(0.0)),
+    };
+    let network = Subject::Network(*network);
     Ok(match first.get(0) {
         "begun" => Begun::Turn(Turn {
-            session_id: first.get(1),
-            question_id: first.get(2),
-            answer_id: first.get(3),
-            history: past(&rows, 5),
+            session_id: first.get(2),
+            question_id: first.get(3),
+            answer_id: first.get(4),
+            history: past(&rows),
+            reservation: Reservation {
+                nanos: first.get(6),
+                day: first.get(7),
+                shard,
+            },
         }),
         "answered" => Begun::Answered(StoredAnswer {
-            session_id: first.get(1),
-            id: first.get(3),
-            stored_at: first.get(4),
-            content: first.get(6),
+            session_id: first.get(2),
+            id: first.get(4),
+            stored_at: first.get(5),
+            content: first.get(9),
         }),
         "in_progress" => Begun::InProgress,
-        _ => Begun::KeyReused,
+        "key_reused" => Begun::KeyReused,
+        "network_pace" => refused(network, Refusal::NetworkPace),
+        "network_day" => refused(network, Refusal::NetworkDay),
+        "conversation_pace" => refused(
+            Subject::Conversation(first.get(2)),
+            Refusal::ConversationPace,
+        ),
+        "budget" => refused(Subject::Everybody, Refusal::Budget),
+        _ => return Err(Error::Unexpected(BEGIN.name)),
     })
 }
 
-/// The history in the columns from `role`; a conversation without a past is one row of nulls.
-fn past(rows: &[Row], role: usize) -> Vec<PastMessage> {
+/// The history; a conversation without a past is one row of nulls.
+fn past(rows: &[Row]) -> Vec<PastMessage> {
     let history = rows.iter().filter_map(|row| {
         Some(PastMessage {
-            author: match row.get::<_, Option<&str>>(role)? {
+            author: match row.get::<_, Option<&str>>(8)? {
                 "assistant" => Author::Assistant,
                 _ => Author::User,
             },
-            content: row.get(role + 1),
-            selected_text: row.get(role + 2),
+            content: row.get(9),
+            selected_text: row.get(10),
         })
     });
     history.collect()
 }
 
-/// Stores the answer and marks the conversation as touched. Returns when the answer was stored,
-/// by the database's clock; `None` where the conversation is gone meanwhile.
+/// Stores the answer, marks the conversation as touched, and puts the turn's `cost` (billionths of
+/// a dollar, where it is known) in the place of its reservation. Returns when the answer was
+/// stored, by the database's clock; `None` where the conversation is gone meanwhile.
 ///
 /// # Errors
 ///
@@ -239,6 +364,7 @@ pub async fn finish(
     turn: &Turn,
     answer: &str,
     state: State,
+    cost: Option<i64>,
 ) -> Result<Option<DateTime<Utc>>, Error> {
     let state = match state {
         State::Complete => "complete",
@@ -253,24 +379,60 @@ pub async fn finish(
                 (&answer, Type::TEXT),
                 (&turn.question_id, Type::UUID),
                 (&state, Type::TEXT),
+                (&turn.reservation.day, Type::DATE),
+                (&turn.reservation.shard, Type::INT2),
+                (&turn.reservation.nanos, Type::INT8),
+                (&cost, Type::INT8),
             ],
         )
         .await?;
-    Ok(rows.first().map(|row| row.get(0)))
+    let stored = rows.first().ok_or(Error::Unexpected(FINISH.name))?;
+    Ok(stored.get(0))
 }
 
-/// Gives a key free whose turn has failed, so that the same request may try again at once.
+/// Ends a turn that has no answer: gives its key free, so that the same request may try again at
+/// once, and gives back what was reserved where the model has cost nothing.
 ///
 /// # Errors
 ///
-/// When the database fails; the key is then free when its lease ends.
-pub async fn release(database: &Database, key: &Key, turn: &Turn) -> Result<(), Error> {
+/// When the database fails; the key is then free when its lease ends, and the turn stays charged.
+pub async fn fail(
+    database: &Database,
+    turn: &Turn,
+    key: Option<&Key>,
+    free_of_charge: bool,
+) -> Result<(), Error> {
+    let refund = if free_of_charge {
+        turn.reservation.nanos
+    } else {
+        0
+    };
+    if key.is_none() && refund == 0 {
+        return Ok(());
+    }
     let parameters = [
-        (&&key.key[..] as _, Type::BYTEA),
-        // Unless another turn has taken it over.
+        (&turn.question_id as _, Type::UUID),
         (&turn.answer_id as _, Type::UUID),
+        (&key.map(|key| &key.key[..]) as _, Type::BYTEA),
+        (&turn.reservation.day as _, Type::DATE),
+        (&turn.reservation.shard as _, Type::INT2),
+        (&refund as _, Type::INT8),
     ];
-    database.query(&RELEASE, &parameters).await?;
+    database.query(&FAIL, &parameters).await?;
+    Ok(())
+}
+
+/// Takes back a question that must not be kept.
+///
+/// # Errors
+///
+/// When the database fails; the question then stays.
+pub async fn refuse(database: &Database, turn: &Turn) -> Result<(), Error> {
+    let parameters = [
+        (&turn.question_id as _, Type::UUID),
+        (&turn.session_id as _, Type::UUID),
+    ];
+    database.query(&REFUSE, &parameters).await?;
     Ok(())
 }
 

@@ -14,21 +14,23 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
+use futures_util::future::{Either, select};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::sleep;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::app::{App, Ready};
-use crate::database::Database;
+use crate::client;
+use crate::config::Settings;
 use crate::error::{Code, Failure, chain};
+use crate::guard::Place;
 use crate::http::Background;
-use crate::idempotency::Key;
-use crate::llm::{self, Model, Usage};
+use crate::llm::{self, Usage};
 use crate::prompt::{self, Message};
 use crate::question::Question;
 use crate::retrieval;
-use crate::session::{self, Begun, State, StoredAnswer, Turn};
+use crate::session::{self, Asked, Begun, State, StoredAnswer, Turn};
 
 /// Pieces of an answer that may wait for a slow reader; then the model has to wait, too.
 const WAITING_EVENTS: usize = 32;
@@ -76,13 +78,13 @@ pub enum Event {
 #[must_use]
 pub fn start(
     app: Arc<App>,
-    question: Question,
-    key: Option<Key>,
+    asked: Asked,
+    place: Place,
     background: &Background,
 ) -> Receiver<Event> {
     let (events, listener) = mpsc::channel(WAITING_EVENTS);
     let turn = async move {
-        let run = AssertUnwindSafe(run(&app, &question, key.as_ref(), &events));
+        let run = AssertUnwindSafe(run(&app, &asked, &events));
         let last = match run.catch_unwind().await {
             Ok(Ok(last)) => last,
             Ok(Err(failure)) => Some(Event::Failed(failure)),
@@ -91,6 +93,7 @@ pub fn start(
         if let Some(last) = last {
             tell(&app, &events, last).await;
         }
+        drop(place);
     };
     background.wait_until(turn.instrument(Span::current()));
     listener
@@ -115,22 +118,25 @@ async fn tell(app: &App, events: &Sender<Event>, last: Event) {
     }
 }
 
-async fn run(
-    app: &App,
-    question: &Question,
-    key: Option<&Key>,
-    events: &Sender<Event>,
-) -> Result<Option<Event>, Failure> {
+async fn run(app: &App, asked: &Asked, events: &Sender<Event>) -> Result<Option<Event>, Failure> {
+    let ready = app.ready()?;
     let Ready {
-        settings,
-        database,
-        model,
-    } = app.ready()?;
-    let turn = match session::begin(database, question, key, settings).await? {
+        settings, database, ..
+    } = ready;
+    let question = &asked.question;
+    let turn = match session::begin(database, asked, settings).await? {
         Begun::Turn(turn) => turn,
         Begun::Answered(answer) => return Ok(replay(answer, events).await),
         Begun::InProgress => return Err(in_progress()),
         Begun::KeyReused => return Err(key_reused()),
+        Begun::Refused {
+            subject,
+            refusal,
+            wait,
+        } => {
+            ready.guard.remember(subject, refusal, wait);
+            return Err(refusal.failure(wait));
+        }
     };
     Span::current().record("session_id", tracing::field::display(turn.session_id));
 
@@ -147,28 +153,35 @@ async fn run(
         &passages,
         question,
         &mark,
+        settings.max_prompt_chars,
     );
 
     let mut answer = Answer::default();
     let ending = tokio::select! {
         biased;
         () = events.closed() => Ending::Left,
-        spoken = speak(model, &messages, &turn, events, &mut answer) => match spoken {
+        spoken = speak(ready, question, &messages, &turn, events, &mut answer) => match spoken {
             Ok(()) => Ending::Spoken,
             Err(error) => Ending::Failed(error),
         },
         () = app.stopping(STOP_GRACE) => Ending::Stopped,
         () = sleep(settings.model.timeout + SLOW_READER) => Ending::SlowReader,
     };
-    let outcome = store(database, &turn, &answer, ending).await;
-    if let (Some(key), Err(_) | Ok(None)) = (key, &outcome) {
+    let free_of_charge = matches!(&ending, Ending::Failed(error) if error.is_free_of_charge());
+    let taken_back = settings.moderation && !answer.cleared;
+    let outcome = store(ready, &turn, &answer, ending).await;
+    if let Err(_) | Ok(None) = &outcome {
         // Without it the key is free when its lease ends: no reason to fail in another way.
-        if let Err(error) = session::release(database, key, &turn).await {
+        let failed = session::fail(database, &turn, asked.key.as_ref(), free_of_charge).await;
+        if let Err(error) = failed {
             tracing::warn!(
                 cause = chain(&error),
-                "the key stays taken until its lease ends"
+                "the turn stays charged, its key taken"
             );
         }
+    }
+    if taken_back {
+        return outcome;
     }
     // The question is stored: who asks again can do so in the same conversation.
     outcome.map_err(|failure| failure.in_session(turn.session_id))
@@ -177,6 +190,8 @@ async fn run(
 /// What the model has said so far.
 #[derive(Default)]
 struct Answer {
+    /// The moderation has nothing against the question, or is off.
+    cleared: bool,
     text: String,
     /// Known once the answer is whole.
     finish_reason: Option<String>,
@@ -198,13 +213,36 @@ enum Ending {
 /// Asks the model and passes on what it says, which is in `answer` however this ends. Dropping it
 /// ends the model's call.
 async fn speak(
-    model: &Model,
+    ready: &Ready,
+    question: &Question,
     messages: &[Message<'_>],
     turn: &Turn,
     events: &Sender<Event>,
     answer: &mut Answer,
 ) -> Result<(), llm::Error> {
-    let mut stream = model.ask(messages).await?;
+    let model = &ready.model;
+    let reader = safety_identifier(&ready.settings, turn);
+    let ask = Box::pin(model.ask(messages, &reader));
+    let asked = if ready.settings.moderation {
+        // Beside each other; nothing is passed on, and no question kept, before the verdict.
+        let selected_text = question.selected_text.as_deref();
+        let texts: Vec<_> = selected_text
+            .into_iter()
+            .chain([&*question.message])
+            .collect();
+        let moderation = Box::pin(model.moderate(&texts));
+        let (asked, verdict) = match select(ask, moderation).await {
+            Either::Left((asked, moderation)) => (asked, moderation.await),
+            Either::Right((Ok(()), ask)) => (ask.await, Ok(())),
+            Either::Right((Err(error), _)) => return Err(error),
+        };
+        verdict?;
+        asked
+    } else {
+        ask.await
+    };
+    answer.cleared = true;
+    let mut stream = asked?;
     let started = Event::Started {
         session_id: turn.session_id,
         answer_id: turn.answer_id,
@@ -224,25 +262,43 @@ async fn speak(
     Ok(())
 }
 
+/// A name for the conversation that tells the provider nothing but that it is the same one.
+fn safety_identifier(settings: &Settings, turn: &Turn) -> String {
+    let parts = [&b"conversation"[..], turn.session_id.as_bytes()];
+    let hash = client::hmac(&settings.pseudonym_key, &parts);
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash[..16]);
+    format!("{:032x}", u128::from_be_bytes(half))
+}
+
 /// Stores what there is of an answer; the last event, if anybody is there to hear it.
 async fn store(
-    database: &Database,
+    ready: &Ready,
     turn: &Turn,
     answer: &Answer,
     ending: Ending,
 ) -> Result<Option<Event>, Failure> {
+    let database = &ready.database;
     // Whole is whole, whoever has left while its usage was waited for.
     if let Some(finish_reason) = &answer.finish_reason {
-        let stored_at = session::finish(database, turn, &answer.text, State::Complete).await?;
+        let cost = answer.usage.and_then(|usage| {
+            let prices = &ready.settings.prices;
+            Some(prices.cost(usage.prompt_tokens?, usage.completion_tokens?))
+        });
+        let stored_at =
+            session::finish(database, turn, &answer.text, State::Complete, cost).await?;
         return Ok(Some(Event::Finished {
             stored_at: stored_at.ok_or_else(deleted)?,
             finish_reason: finish_reason.clone(),
             usage: answer.usage,
         }));
     }
+    if ready.settings.moderation && !answer.cleared {
+        session::refuse(database, turn).await?;
+    }
     let failed = matches!(ending, Ending::Failed(_));
     if !failed && !answer.text.trim().is_empty() {
-        session::finish(database, turn, &answer.text, State::Cancelled).await?;
+        session::finish(database, turn, &answer.text, State::Cancelled, None).await?;
     }
     match ending {
         Ending::Left | Ending::Spoken => Ok(None),
@@ -278,6 +334,7 @@ fn in_progress() -> Failure {
         Code::InProgress,
         "This question is still being answered. Please try again in a moment.",
     )
+    .retry_after(Duration::from_secs(1))
 }
 
 fn key_reused() -> Failure {

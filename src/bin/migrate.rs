@@ -1,5 +1,8 @@
 //! Applies `migrations/` to the database, for the operator: `cargo run --bin migrate`.
 //!
+//! `cargo run --bin migrate -- sweep` instead deletes the conversations that nobody has touched for
+//! `RETENTION_DAYS`, a thousand at a time.
+//!
 //! Reads `DATABASE_URL_UNPOOLED` where it is set, else `DATABASE_URL`; a pooled connection cannot
 //! hold the lock that keeps two runs apart, and is refused. Functions never run this.
 
@@ -27,9 +30,14 @@ async fn main() {
     if let Err(problem) = config::load_dotenv() {
         eprintln!("migrate: {problem}");
     }
-    match migrate().await {
-        Ok(0) => println!("The database is up to date."),
-        Ok(count) => println!("Applied {count} migration(s)."),
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => migrate().await,
+        ["sweep"] => sweep().await,
+        _ => Err("the only argument it knows is: sweep".into()),
+    };
+    match outcome {
+        Ok(said) => println!("{said}"),
         Err(problem) => {
             eprintln!("migrate: {problem}");
             std::process::exit(1);
@@ -37,7 +45,54 @@ async fn main() {
     }
 }
 
-async fn migrate() -> Result<usize, String> {
+/// Deletes old conversations in small transactions, which no turn has to wait for.
+async fn sweep() -> Result<String, String> {
+    let days = std::env::var("RETENTION_DAYS").ok();
+    let days: i32 = days
+        .and_then(|days| days.trim().parse().ok())
+        .filter(|days| *days > 0)
+        .ok_or("set RETENTION_DAYS to the number of days that an untouched conversation is kept")?;
+    let client = open().await?;
+    let mut count = 0;
+    loop {
+        let deleted = client
+            .execute(
+                "delete from chat_sessions where id in (
+                     select id from chat_sessions
+                     where updated_at < now() - make_interval(days => $1)
+                     limit 1000 for update skip locked
+                 )",
+                &[&days],
+            )
+            .await
+            .map_err(|error| database::describe(&error))?;
+        count += deleted;
+        if deleted == 0 {
+            return Ok(format!(
+                "Deleted {count} conversation(s) that were untouched for {days} days."
+            ));
+        }
+    }
+}
+
+async fn migrate() -> Result<String, String> {
+    let mut client = open().await?;
+    lock(&client).await?;
+    // The lock goes with the connection.
+    let report = embedded::migrations::runner()
+        .run_async(&mut client)
+        .await
+        .map_err(|error| error.to_string())?;
+    for migration in report.applied_migrations() {
+        println!("V{} {}", migration.version(), migration.name());
+    }
+    Ok(match report.applied_migrations().len() {
+        0 => "The database is up to date.".into(),
+        count => format!("Applied {count} migration(s)."),
+    })
+}
+
+async fn open() -> Result<Client, String> {
     let url = ["DATABASE_URL_UNPOOLED", "DATABASE_URL"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()))
@@ -50,19 +105,9 @@ async fn migrate() -> Result<usize, String> {
         );
     }
     config.connect_timeout(CONNECT_TIMEOUT);
-    let mut client = tokio::time::timeout(CONNECT_TIMEOUT, connect(&config))
+    tokio::time::timeout(CONNECT_TIMEOUT, connect(&config))
         .await
-        .map_err(|_| "cannot connect: the server does not answer")??;
-    lock(&client).await?;
-    // The lock goes with the connection.
-    let report = embedded::migrations::runner()
-        .run_async(&mut client)
-        .await
-        .map_err(|error| error.to_string())?;
-    for migration in report.applied_migrations() {
-        println!("V{} {}", migration.version(), migration.name());
-    }
-    Ok(report.applied_migrations().len())
+        .map_err(|_| "cannot connect: the server does not answer")?
 }
 
 fn is_pooled(host: &Host) -> bool {

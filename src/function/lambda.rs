@@ -5,14 +5,17 @@
 
 use std::convert::Infallible;
 use std::mem::take;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header;
+use lambda_http::request::RequestContext;
 use lambda_http::tower::util::ThenLayer;
 use lambda_http::{Error, Request, RequestExt, service_fn};
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::client::PlatformAddress;
 use crate::http::{Background, RequestId, serve};
 
 use super::Route;
@@ -36,6 +39,8 @@ pub(super) async fn run(route: &'static Route, app: Arc<App>) -> Result<(), Erro
     let handler = service_fn(move |mut request: Request| {
         let (app, background) = (Arc::clone(&app), background.clone());
         async move {
+            let address = PlatformAddress(source_ip(&request));
+            request.extensions_mut().insert(address);
             if let Some(context) = request.lambda_context_ref() {
                 let id = RequestId(context.request_id.clone());
                 request.extensions_mut().insert(id);
@@ -59,6 +64,14 @@ pub(super) async fn run(route: &'static Route, app: Arc<App>) -> Result<(), Erro
         .layer(finish)
         .run()
         .await
+}
+
+/// The address that Lambda has seen; its clients can write headers, but not this.
+fn source_ip(request: &Request) -> Option<IpAddr> {
+    let RequestContext::ApiGatewayV2(context) = request.request_context_ref()? else {
+        return None;
+    };
+    context.http.source_ip.as_deref()?.parse().ok()
 }
 
 /// What the request at hand has started and not awaited.

@@ -37,7 +37,11 @@ pub fn delay(error: &Error, attempt: u32, left: Duration, jitter: f64) -> Option
             refusal.retry_after
         }
         Error::Transport(_) | Error::ConnectTimeout => None,
-        Error::SetUp(_) | Error::Timeout(_) | Error::Nonsense(_) => return None,
+        Error::SetUp(_)
+        | Error::Timeout(_)
+        | Error::Flagged
+        | Error::Moderation(_)
+        | Error::Nonsense(_) => return None,
     };
     let backoff = FIRST_DELAY * 2_u32.pow(attempt - 1);
     // A wish of nothing at all is no reason to come back together.

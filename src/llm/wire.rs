@@ -17,6 +17,7 @@ pub(super) struct Request<'a> {
     pub(super) max_completion_tokens: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reasoning_effort: Option<&'a str>,
+    pub(super) safety_identifier: &'a str,
 }
 
 #[derive(Serialize)]
@@ -51,4 +52,22 @@ pub struct Usage {
     pub prompt_tokens: Option<u64>,
     /// Of the answer, with the thinking that went before it.
     pub completion_tokens: Option<u64>,
+}
+
+/// What the moderation is asked.
+#[derive(Serialize)]
+pub(super) struct Moderation<'a> {
+    pub(super) model: &'a str,
+    pub(super) input: &'a [&'a str],
+}
+
+/// What is read of its answer.
+#[derive(Deserialize)]
+pub(super) struct Verdict {
+    pub(super) results: Vec<TextVerdict>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct TextVerdict {
+    pub(super) flagged: bool,
 }

@@ -103,9 +103,16 @@ fn server() -> &'static Server {
 
 /// Runs the operator's program; its output either way.
 pub fn migrate(url: &str) -> Result<String, String> {
+    operate(url, &[], &[])
+}
+
+/// The same with arguments and settings.
+pub fn operate(url: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Result<String, String> {
     let output = Command::new(env!("CARGO_BIN_EXE_migrate"))
+        .args(arguments)
         .env_clear()
         .env("DATABASE_URL", url)
+        .envs(settings.iter().copied())
         .current_dir(std::env::temp_dir())
         .output()
         .unwrap();

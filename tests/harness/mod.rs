@@ -48,6 +48,10 @@ impl World {
             ("DATABASE_URL", &database.url),
             ("CORS_ORIGINS", &format!("{PAGE},https://*-team.vercel.app")),
             ("LOG_LEVEL", "trace"),
+            // Most stories are told faster than the limits allow.
+            ("RATE_LIMIT_NETWORK_PER_MINUTE", "0"),
+            ("RATE_LIMIT_NETWORK_PER_DAY", "0"),
+            ("RATE_LIMIT_CONVERSATION_PER_MINUTE", "0"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self {
@@ -75,6 +79,13 @@ impl World {
     /// The environment that functions are started with.
     pub fn settings(&self) -> &[(String, String)] {
         &self.settings
+    }
+
+    /// The same with the limits that a deployment has by default.
+    pub fn guarded(self) -> Self {
+        self.with("RATE_LIMIT_NETWORK_PER_MINUTE", "")
+            .with("RATE_LIMIT_NETWORK_PER_DAY", "")
+            .with("RATE_LIMIT_CONVERSATION_PER_MINUTE", "")
     }
 
     /// Starts the function `chat`.

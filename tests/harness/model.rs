@@ -4,7 +4,7 @@
 //! stall before the headers, cut a chunk in two, vanish.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -189,6 +189,10 @@ struct State {
     usual: Mutex<Script>,
     asked: Mutex<Vec<Asked>>,
     releases: Semaphore,
+    moderation: Mutex<Vec<Value>>,
+    flags: AtomicBool,
+    moderation_fails: AtomicBool,
+    moderation_holds: AtomicBool,
     written: AtomicUsize,
     hung_up: AtomicUsize,
 }
@@ -206,6 +210,10 @@ impl ScriptedModel {
             usual: Mutex::new(Script::answer(ANSWER)),
             asked: Mutex::default(),
             releases: Semaphore::new(0),
+            moderation: Mutex::default(),
+            flags: AtomicBool::new(false),
+            moderation_fails: AtomicBool::new(false),
+            moderation_holds: AtomicBool::new(false),
             written: AtomicUsize::new(0),
             hung_up: AtomicUsize::new(0),
         });
@@ -252,6 +260,26 @@ impl ScriptedModel {
         asked[0].clone()
     }
 
+    /// From now on the moderation flags everything.
+    pub fn flag_everything(&self) {
+        self.state.flags.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on the moderation is out of order.
+    pub fn fail_moderation(&self) {
+        self.state.moderation_fails.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on the moderation never answers.
+    pub fn hold_moderation(&self) {
+        self.state.moderation_holds.store(true, Ordering::SeqCst);
+    }
+
+    /// What the moderation was asked so far.
+    pub fn moderated(&self) -> Vec<Value> {
+        self.state.moderation.lock().unwrap().clone()
+    }
+
     /// How many bytes were written so far.
     pub fn written(&self) -> usize {
         self.state.written.load(Ordering::SeqCst)
@@ -276,6 +304,25 @@ async fn serve(stream: TcpStream, state: Arc<State>) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let asked = read(&mut stream).await?;
+        if asked.head.starts_with("POST /v1/moderations ") {
+            let flagged = state.flags.load(Ordering::SeqCst);
+            state.moderation.lock().unwrap().push(asked.body);
+            let verdict = json!({ "results": [{ "flagged": flagged }] }).to_string();
+            let failed = state.moderation_fails.load(Ordering::SeqCst);
+            let status = if failed { 400 } else { 200 };
+            let kind = "content-type: application/json\r\n";
+            let mut verdict = Script::status(status, kind, &verdict);
+            if state.moderation_holds.load(Ordering::SeqCst) {
+                verdict = Script::silence();
+            }
+            for step in verdict.0 {
+                match step {
+                    Step::Write(bytes) => stream.write_all(&bytes).await.ok()?,
+                    _ => std::future::pending().await,
+                }
+            }
+            continue;
+        }
         state.asked.lock().unwrap().push(asked);
         let script = state.scripts.lock().unwrap().pop_front();
         let script = script.unwrap_or_else(|| state.usual.lock().unwrap().clone());

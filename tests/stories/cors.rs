@@ -21,7 +21,7 @@ async fn a_listed_page_may_ask_and_may_read_the_answer_and_the_errors() {
         assert_eq!(reply.header("vary"), Some("origin, accept"));
         assert_eq!(
             reply.header("access-control-expose-headers"),
-            Some("x-request-id")
+            Some("x-request-id, retry-after")
         );
         let reply = chat.post_with(&json!({}), ("origin", origin)).await;
         assert_eq!(reply.status, 400);

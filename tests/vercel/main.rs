@@ -78,8 +78,13 @@ fn vercel_build_makes_two_functions_that_run_on_a_bare_image() {
     assert_eq!(functions, ["chat.func", "health.func"]);
     assert_eq!(
         names(&made.join("static")),
-        names(&Path::new(ROOT).join("public")),
+        names(&copy.join("public")),
         "nothing but public/ is published"
+    );
+    assert!(
+        made.join("static/vendor/swagger-ui/swagger-ui-bundle.js")
+            .exists(),
+        "the page of the API has no renderer"
     );
 }
 

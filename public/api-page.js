@@ -1,0 +1,15 @@
+// Shows openapi.json as a page.
+
+if (window.SwaggerUIBundle) {
+  window.SwaggerUIBundle({
+    url: 'openapi.json',
+    dom_id: '#api',
+    deepLinking: true,
+    defaultModelsExpandDepth: 0,
+    displayRequestDuration: true,
+    // By default the document's address would be sent to a server of the makers, for a badge.
+    validatorUrl: null,
+  });
+} else {
+  document.getElementById('not-copied').hidden = false;
+}

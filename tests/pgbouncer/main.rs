@@ -1,0 +1,156 @@
+//! The functions behind PgBouncer in transaction mode, which is what a pooled Neon URL is. Apart
+//! from the suite, for it needs Debian's `pgbouncer`: `.ci/run` runs it.
+
+#![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the harness serves other tests, too"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use harness::{Database, Reply, World, eventually};
+
+/// A pooler in front of the tests' PostgreSQL.
+struct PgBouncer {
+    port: u16,
+    folder: PathBuf,
+    process: Child,
+}
+
+impl PgBouncer {
+    async fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let folder = std::env::temp_dir().join(format!("textbook-chat-pgbouncer-{port}"));
+        fs::create_dir_all(&folder).unwrap();
+        let settings = format!(
+            "[databases]\n* = host=127.0.0.1 port={} user=postgres\n\
+             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+             auth_type = any\npool_mode = transaction\ndefault_pool_size = 8\nmax_client_conn = 500\n",
+            Database::port()
+        );
+        let file = folder.join("pgbouncer.ini");
+        fs::write(&file, settings).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = Command::new("pgbouncer");
+        // It refuses to run as root.
+        let nobody = 65_534;
+        if nix_is_root() {
+            command.uid(nobody).gid(nobody);
+        }
+        let process = command
+            .arg("--quiet")
+            .arg(&file)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("pgbouncer is not there; on Debian: apt-get install pgbouncer");
+        let pooler = Self {
+            port,
+            folder,
+            process,
+        };
+        let listening = eventually(async || TcpStream::connect(("127.0.0.1", port)).ok());
+        listening.await.expect("pgbouncer does not listen");
+        pooler
+    }
+}
+
+fn nix_is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout == b"0\n"
+}
+
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+async fn behind_pgbouncer() -> (World, PgBouncer) {
+    let pooler = PgBouncer::start().await;
+    let mut world = World::new().await;
+    world.set("DATABASE_URL", world.database.url_at(pooler.port));
+    (world, pooler)
+}
+
+#[tokio::test]
+async fn conversations_keys_and_pages_work_as_they_do_without() {
+    let (world, _pooler) = behind_pgbouncer().await;
+    let chat = world.chat().await;
+    let first = chat
+        .post_with(&json!({ "message": "one" }), ("idempotency-key", "k1"))
+        .await;
+    let session = first.field("session_id");
+    let again = chat
+        .post_with(&json!({ "message": "one" }), ("idempotency-key", "k1"))
+        .await;
+    assert_eq!(again.json(), first.json());
+    assert_eq!(
+        chat.ask_in(&session, "two").await.field("session_id"),
+        session
+    );
+    assert_eq!(world.model.asked()[1].messages().len(), 4);
+    let page = chat.get(&format!("/chat?session_id={session}")).await;
+    assert_eq!(page.json()["messages"].as_array().unwrap().len(), 4);
+    assert_eq!(
+        world.health().await.get("/health?check=ready").await.status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn of_many_at_once_exactly_the_burst_and_the_pace_get_through() {
+    let (world, _pooler) = behind_pgbouncer().await;
+    let world = world
+        .guarded()
+        .with("RATE_LIMIT_NETWORK_PER_MINUTE", 600)
+        .with("RATE_LIMIT_NETWORK_PER_DAY", 0);
+    let instances = [world.chat().await, world.chat().await];
+    let started = Instant::now();
+    let clients = (0..32).map(|i| {
+        let instance = &instances[i % 2];
+        async move {
+            let mut admitted = 0;
+            while started.elapsed() < Duration::from_secs(3) {
+                let address = ("x-vercel-forwarded-for", "203.0.113.7");
+                let reply = instance
+                    .post_with(&json!({ "message": "hi" }), address)
+                    .await;
+                match reply.status {
+                    200 => admitted += 1,
+                    429 => tokio::time::sleep(Duration::from_millis(5)).await,
+                    _ => panic!("{reply:?}"),
+                }
+            }
+            admitted
+        }
+    });
+    let admitted: usize = futures_util::future::join_all(clients)
+        .await
+        .into_iter()
+        .sum();
+    let paced = usize::try_from(started.elapsed().as_millis() / 100).unwrap();
+    assert!(admitted <= 30 + paced, "{admitted} of 30 and {paced}");
+    assert!(admitted >= 30, "{admitted} of 30 and {paced}");
+    let counted = world.database.rows("select asked from networks").await;
+    assert_eq!(counted, [[admitted.to_string()]]);
+}

@@ -1,0 +1,141 @@
+//! The contract under a fuzzer: schemathesis makes requests from `public/openapi.json`, good and
+//! bad ones, and holds every response against it. Apart from the suite, for it needs Python:
+//! `.ci/run` runs it.
+
+#![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the harness serves other tests, too"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use local::function::Environment;
+use local::gateway::{self, Functions, Gateway, Routes};
+use tokio::process::Command;
+
+use harness::World;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Limits that a fuzzer would run into (`RATE_LIMIT_*` and what else counts requests), raised so
+/// far that it does not: a name and a value each.
+const RAISED_LIMITS: [(&str, &str); 5] = [
+    ("RATE_LIMIT_NETWORK_PER_MINUTE", "0"),
+    ("RATE_LIMIT_NETWORK_PER_DAY", "0"),
+    ("RATE_LIMIT_CONVERSATION_PER_MINUTE", "0"),
+    ("DAILY_BUDGET_USD", "0"),
+    ("MAX_TURNS_IN_FLIGHT", "0"),
+];
+
+/// A run takes half a minute; one that takes so long does not end.
+const LIMIT: Duration = Duration::from_secs(300);
+
+#[tokio::test]
+async fn answers_as_json_keep_the_contract() {
+    fuzz("JSON", &[]).await;
+}
+
+#[tokio::test]
+async fn streamed_answers_keep_the_contract() {
+    let streamed = ["--header", "Accept: text/event-stream"];
+    fuzz("text/event-stream", &streamed).await;
+}
+
+/// Runs schemathesis with these arguments, too, against functions of its own.
+async fn fuzz(what: &str, arguments: &[&str]) {
+    let mut world = World::new().await.with("LOG_LEVEL", "warn");
+    for (name, value) in RAISED_LIMITS {
+        world.set(name, value);
+    }
+    let site = Site::serve(&world).await;
+    let folder = Path::new(ROOT).join("tests/schemathesis");
+    let mut command = Command::new(program());
+    command
+        .arg("--config-file")
+        .arg(folder.join("schemathesis.toml"))
+        .arg("run")
+        .arg(format!("{}/openapi.json", site.url))
+        .args(["--url", &site.url, "--no-color"])
+        .args(arguments)
+        // What it keeps for its next run it keeps where it runs.
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("COLUMNS", "100")
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(LIMIT, command.output());
+    let output = output.await.expect("schemathesis does not end").unwrap();
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{report}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    // Not by a macro, whose words are kept back when a test passes.
+    let summary = report.rfind("SUMMARY").map_or(&*report, |at| {
+        report[at..].trim_start_matches(|c: char| c != '\n')
+    });
+    writeln!(
+        std::io::stderr(),
+        "schemathesis, {what}:\n{}",
+        summary.trim()
+    )
+    .unwrap();
+    let (conversations, messages) = world.database.counts().await;
+    assert!(
+        conversations > 10 && messages > 20,
+        "hardly anything came through"
+    );
+}
+
+/// The functions under one address, as the platform serves them.
+struct Site {
+    url: String,
+    _functions: Arc<Functions>,
+    _gateway: Gateway,
+}
+
+impl Site {
+    async fn serve(world: &World) -> Self {
+        let root = Path::new(ROOT);
+        let routes = Routes::read(root).unwrap();
+        let binaries = Path::new(env!("CARGO_BIN_EXE_chat")).parent().unwrap();
+        let environment = Environment::Only(world.settings().to_vec());
+        // A folder without a `.env`: a developer's own settings must not reach a test.
+        let folder = std::env::temp_dir();
+        let log = Arc::new(|_: &str, _: &str| ());
+        let functions = Functions::new(routes.functions(), binaries, &folder, environment, log);
+        let functions = Arc::new(functions);
+        functions.start().await.unwrap();
+        let listeners = gateway::bind(0).await.unwrap();
+        let port = listeners[0].local_addr().unwrap().port();
+        let public = root.join("public");
+        let gateway = gateway::serve(listeners, &public, routes, Arc::clone(&functions)).unwrap();
+        Self {
+            url: format!("http://127.0.0.1:{port}"),
+            _functions: functions,
+            _gateway: gateway,
+        }
+    }
+}
+
+/// Where `.ci/run` installs it: beside what cargo builds.
+fn program() -> PathBuf {
+    // …/target/debug/chat
+    let target = Path::new(env!("CARGO_BIN_EXE_chat")).ancestors().nth(2);
+    let program = target.unwrap().join("schemathesis/bin/schemathesis");
+    assert!(
+        program.exists(),
+        "schemathesis is not there; run: python3 -m venv target/schemathesis && target/schemathesis/bin/pip install --requirement tests/schemathesis/requirements.txt"
+    );
+    program
+}

@@ -1,0 +1,578 @@
+//! A stranger cannot run up the bill: paces, counts, the day's budget, and an instance that is
+//! full.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::database_failures::behind_proxy;
+use crate::harness::database::operate;
+use crate::harness::model::{ANSWER, Script, held, held_halfway};
+use crate::harness::{PAGE, Reply, Running, World, eventually, signal};
+
+/// What the scripted model's usual answer costs, in billionths of a dollar: 42 and 7 tokens at the
+/// default prices.
+const COST: i64 = 42 * 750 + 7 * 4_500;
+
+async fn ask_from(chat: &Running, address: &str) -> Reply {
+    chat.post_with(
+        &json!({ "message": "hi" }),
+        ("x-vercel-forwarded-for", address),
+    )
+    .await
+}
+
+/// What today has cost so far.
+async fn spent(world: &World) -> i64 {
+    let rows = world
+        .database
+        .rows("select coalesce(sum(nanos), 0)::bigint from spending")
+        .await;
+    rows[0][0].parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_stranger_gets_the_burst_and_then_refusals_that_cost_no_model_call_and_no_sql() {
+    let (world, proxy) = behind_proxy().await;
+    // So slow a pace that none comes due in the meantime.
+    let world = world.guarded().with("RATE_LIMIT_NETWORK_PER_MINUTE", 1);
+    let chat = world.chat().await;
+    for i in 0..30 {
+        assert_eq!(
+            ask_from(&chat, "203.0.113.7").await.status,
+            200,
+            "question {i}"
+        );
+    }
+    let refused = ask_from(&chat, "203.0.113.7").await;
+    assert_eq!(refused.error(), (429, "rate_limited".into()));
+    let wait = refused.json()["error"]["retry_after"].as_u64().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(
+        refused.header("retry-after"),
+        Some(wait.to_string().as_str())
+    );
+
+    let before = proxy.round_trips();
+    let started = Instant::now();
+    let mut refusals = 0;
+    while started.elapsed() < Duration::from_millis(500) {
+        assert_eq!(ask_from(&chat, "203.0.113.7").await.status, 429);
+        refusals += 1;
+    }
+    assert!(refusals > 10);
+    assert_eq!(proxy.round_trips(), before, "{refusals} refusals");
+    assert_eq!(
+        ask_from(&chat, "203.0.113.8").await.status,
+        200,
+        "a neighbour is free to ask"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_question_leaves_no_trace() {
+    let world = World::new()
+        .await
+        .guarded()
+        .with("RATE_LIMIT_NETWORK_BURST", 1)
+        .with("RATE_LIMIT_NETWORK_PER_MINUTE", 1);
+    // Two instances: what one of them has refused the other one does not know.
+    let (chat, other) = (world.chat().await, world.chat().await);
+    assert_eq!(ask_from(&chat, "203.0.113.7").await.status, 200);
+    let state = "select (select count(*) from chat_sessions), (select count(*) from messages),
+        (select count(*) from idempotency_keys), (select sum(nanos) from spending),
+        (select string_agg(xmin::text || due, ',') from networks)";
+    let before = world.database.rows(state).await;
+    for instance in [&chat, &other] {
+        let request = instance
+            .request(Method::POST, "/chat")
+            .json(&json!({ "message": "hi" }));
+        let request = request.header("x-vercel-forwarded-for", "203.0.113.7");
+        let reply = Reply::of(request.header("idempotency-key", "k1")).await;
+        assert_eq!(reply.error(), (429, "rate_limited".into()));
+    }
+    assert_eq!(
+        world.database.rows(state).await,
+        before,
+        "nothing is written for a refusal"
+    );
+    assert_eq!(world.model.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn of_many_at_once_exactly_the_burst_and_the_pace_get_through() {
+    // One every 100 ms.
+    let world = World::new()
+        .await
+        .guarded()
+        .with("RATE_LIMIT_NETWORK_PER_MINUTE", 600);
+    let world = world.with("RATE_LIMIT_NETWORK_PER_DAY", 0);
+    let instances = [world.chat().await, world.chat().await];
+    let started = Instant::now();
+    let clients = (0..32).map(|i| {
+        let instance = &instances[i % 2];
+        async move {
+            let mut admitted = 0;
+            while started.elapsed() < Duration::from_secs(3) {
+                match ask_from(instance, "203.0.113.7").await.status {
+                    200 => admitted += 1,
+                    429 => tokio::time::sleep(Duration::from_millis(5)).await,
+                    status => panic!("{status}"),
+                }
+            }
+            admitted
+        }
+    });
+    let admitted: usize = futures_util::future::join_all(clients)
+        .await
+        .into_iter()
+        .sum();
+    let paced = usize::try_from(started.elapsed().as_millis() / 100).unwrap();
+    // As many as have come due; a busy machine may be late with some.
+    assert!(admitted <= 30 + paced, "{admitted} of 30 and {paced}");
+    assert!(admitted >= 30, "{admitted} of 30 and {paced}");
+    let counted = world.database.rows("select asked from networks").await;
+    assert_eq!(counted, [[admitted.to_string()]]);
+}
+
+#[tokio::test]
+async fn a_conversation_has_a_pace_of_its_own() {
+    let world = World::new().await.guarded();
+    let chat = world.chat().await;
+    let session = chat.ask("0").await.field("session_id");
+    for i in 1..5 {
+        assert_eq!(chat.ask_in(&session, &i.to_string()).await.status, 200);
+    }
+    let refused = chat.ask_in(&session, "too fast").await;
+    assert_eq!(refused.error(), (429, "rate_limited".into()));
+    let wait = refused.json()["error"]["retry_after"].as_u64().unwrap();
+    assert!((1..=12).contains(&wait), "{wait}");
+    assert_eq!(chat.ask("another conversation").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_network_has_a_count_for_the_day_that_survives_a_restart() {
+    let world = World::new()
+        .await
+        .guarded()
+        .with("RATE_LIMIT_NETWORK_PER_DAY", 2);
+    for _ in 0..2 {
+        assert_eq!(
+            ask_from(&world.chat().await, "2001:db8:1:2::3")
+                .await
+                .status,
+            200
+        );
+    }
+    let chat = world.chat().await;
+    let refused = ask_from(&chat, "2001:db8:1:2:ffff::9").await;
+    assert_eq!(refused.error(), (429, "rate_limited".into()));
+    let wait = refused.json()["error"]["retry_after"].as_u64().unwrap();
+    assert!(wait <= 24 * 60 * 60, "{wait}");
+    assert_eq!(ask_from(&chat, "2001:db8:1:3::3").await.status, 200);
+}
+
+#[tokio::test]
+async fn requests_without_an_address_share_a_limit_and_addresses_are_stored_nowhere() {
+    let world = World::new()
+        .await
+        .guarded()
+        .with("RATE_LIMIT_NETWORK_BURST", 2)
+        .with("RATE_LIMIT_NETWORK_PER_MINUTE", 1);
+    let chat = world.chat().await;
+    for status in [200, 200, 429] {
+        assert_eq!(
+            chat.post_with(
+                &json!({ "message": "hi" }),
+                ("x-forwarded-for", "198.51.100.1")
+            )
+            .await
+            .status,
+            status
+        );
+    }
+    assert_eq!(ask_from(&chat, "203.0.113.77").await.status, 200);
+    let rows = world
+        .database
+        .rows("select length(network) from networks")
+        .await;
+    assert_eq!(rows, [["16"], ["16"]]);
+    assert!(
+        !chat.raw_log().contains("203.0.113.77"),
+        "{}",
+        chat.raw_log()
+    );
+}
+
+#[tokio::test]
+async fn every_limit_can_be_switched_off() {
+    let world = World::new()
+        .await
+        .with("DAILY_BUDGET_USD", 0)
+        .with("MAX_TURNS_IN_FLIGHT", 0);
+    let chat = world.chat().await;
+    let session = chat.ask("hi").await.field("session_id");
+    for _ in 0..40 {
+        assert_eq!(chat.ask_in(&session, "hi").await.status, 200);
+    }
+    let rows = world
+        .database
+        .rows("select (select count(*) from networks), (select count(*) from spending)")
+        .await;
+    assert_eq!(rows, [["0", "0"]]);
+    assert!(chat.raw_log().contains("DAILY_BUDGET_USD is 0"));
+}
+
+#[tokio::test]
+async fn a_turn_is_charged_what_it_used_and_one_that_died_what_it_might_have() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    chat.ask("hi").await;
+    assert_eq!(spent(&world).await, COST);
+
+    // Refused by the provider: nothing was used, however often the same is tried.
+    for _ in 0..2 {
+        world
+            .model
+            .next(Script::refusal(401, "", "invalid_api_key"));
+        let reply = chat
+            .post_with(&json!({ "message": "hi" }), ("idempotency-key", "k1"))
+            .await;
+        assert_eq!(reply.status, 500);
+        assert_eq!(spent(&world).await, COST);
+    }
+
+    // Who stops an answer pays for what it might have become.
+    world.model.next(held_halfway());
+    let mut stream = chat.stream(&json!({ "message": "hi" })).await;
+    stream.text("At ").await;
+    let reserved = spent(&world).await - COST;
+    assert!(reserved > 800 * 4_500, "{reserved}");
+    drop(stream);
+    let stopped = "select 1 from messages where state = 'cancelled'";
+    eventually(async || (!world.database.rows(stopped).await.is_empty()).then_some(()))
+        .await
+        .unwrap();
+
+    world.model.next(Script::silence());
+    let request = chat
+        .request(Method::POST, "/chat")
+        .json(&json!({ "message": "hi" }));
+    tokio::spawn(request.send());
+    world.model.was_asked(5).await;
+    signal(chat.function.pid(), "KILL");
+    assert_eq!(spent(&world).await, COST + 2 * reserved);
+}
+
+#[tokio::test]
+async fn when_the_days_budget_is_spent_everybody_is_told_to_come_back_tomorrow() {
+    // Two reservations of about 0.005 dollars.
+    let world = World::new().await.with("DAILY_BUDGET_USD", "0.012");
+    let chat = world.chat().await;
+    world
+        .model
+        .always(Script::begin().words("No usage ").hold());
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        streams.push(chat.stream(&json!({ "message": "hi" })).await);
+    }
+    for instance in [&chat, &world.chat().await] {
+        let refused = instance.ask("hi").await;
+        assert_eq!(refused.error(), (503, "budget_exhausted".into()));
+        let wait = refused.json()["error"]["retry_after"].as_u64().unwrap();
+        assert!(wait <= 24 * 60 * 60, "{wait}");
+    }
+    assert_eq!(world.database.counts().await, (2, 2));
+    // Tomorrow; the same instance has not made up its mind for the day.
+    world
+        .database
+        .rows("update spending set day = day - 1")
+        .await;
+    world.model.always(Script::answer(ANSWER));
+    let again = eventually(async || (chat.ask("hi").await.status == 200).then_some(()));
+    again.await.expect("it still refuses");
+}
+
+#[tokio::test]
+async fn the_budget_is_overshot_by_no_more_than_the_statements_in_flight() {
+    let world = World::new()
+        .await
+        .with("DAILY_BUDGET_USD", "0.05")
+        .with("DATABASE_POOL_SIZE", 4);
+    world.model.always(Script::begin().words("Wait ").hold());
+    let chat = world.chat().await;
+    let asks = (0..32).map(|_| {
+        let request = chat
+            .request(Method::POST, "/chat")
+            .json(&json!({ "message": "hi" }));
+        tokio::spawn(request.header("accept", "text/event-stream").send())
+    });
+    let asks: Vec<_> = asks.collect();
+    let mut admitted = Vec::new();
+    for ask in asks {
+        let response = ask.await.unwrap().unwrap();
+        if response.status() == 200 {
+            admitted.push(response);
+        } else {
+            assert_eq!(response.status(), 503);
+        }
+    }
+    let spent = spent(&world).await;
+    let each = spent / i64::try_from(admitted.len()).unwrap();
+    let statements = 4;
+    assert!(
+        spent <= 50_000_000 + statements * each,
+        "{spent} by {}",
+        admitted.len()
+    );
+    assert!(spent > 50_000_000 - each, "{spent} by {}", admitted.len());
+}
+
+#[tokio::test]
+async fn an_instance_that_is_full_says_so_at_once() {
+    let world = World::new().await.with("MAX_TURNS_IN_FLIGHT", 2);
+    world.model.always(held());
+    let chat = world.chat().await;
+    let turns: Vec<_> = (0..2)
+        .map(|_| {
+            let request = chat
+                .request(Method::POST, "/chat")
+                .json(&json!({ "message": "hi" }));
+            tokio::spawn(Reply::of(request))
+        })
+        .collect();
+    world.model.was_asked(2).await;
+    let refused = chat.ask("hi").await;
+    assert_eq!(refused.error(), (503, "overloaded".into()));
+    assert_eq!(refused.header("retry-after"), Some("2"));
+    world.model.release();
+    world.model.release();
+    for turn in turns {
+        assert_eq!(turn.await.unwrap().status, 200);
+    }
+    world.model.always(Script::answer(ANSWER));
+    let room = eventually(async || (chat.ask("hi").await.status == 200).then_some(()));
+    room.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_may_read_how_long_to_wait() {
+    let world = World::new()
+        .await
+        .with("RATE_LIMIT_NETWORK_PER_MINUTE", 1)
+        .with("RATE_LIMIT_NETWORK_BURST", 1);
+    let chat = world.chat().await;
+    chat.ask("hi").await;
+    let refused = chat
+        .post_with(&json!({ "message": "hi" }), ("origin", PAGE))
+        .await;
+    assert_eq!(refused.status, 429);
+    let exposed = refused.header("access-control-expose-headers").unwrap();
+    assert!(exposed.contains("retry-after"), "{exposed}");
+}
+
+#[tokio::test]
+async fn all_guards_cost_no_round_trip() {
+    let (world, proxy) = behind_proxy().await;
+    let chat = world.guarded().chat().await;
+    let session = chat.ask("warm up").await.field("session_id");
+    for (key, round_trips) in [("k1", 2), ("k1", 1)] {
+        let before = proxy.round_trips();
+        let body = json!({ "message": "hi", "session_id": session });
+        assert_eq!(
+            chat.post_with(&body, ("idempotency-key", key)).await.status,
+            200
+        );
+        assert_eq!(proxy.round_trips() - before, round_trips);
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_runs_twice_charges_once() {
+    let (world, proxy) = behind_proxy().await;
+    let mut world = world.guarded();
+    world.set("RATE_LIMIT_NETWORK_PER_DAY", 500);
+    let chat = world.chat().await;
+    for (i, key) in [(1, None), (2, Some("k1"))] {
+        chat.ask("warm up").await;
+        let charged = "select sum(asked) from networks";
+        let before: i64 = world.database.rows(charged).await[0][0].parse().unwrap();
+        let cost = spent(&world).await;
+        proxy.lose_next_reply();
+        let mut request = chat
+            .request(Method::POST, "/chat")
+            .json(&json!({ "message": i.to_string() }));
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        assert_eq!(Reply::of(request).await.status, 200);
+        let after: i64 = world.database.rows(charged).await[0][0].parse().unwrap();
+        assert_eq!(after, before + 1, "{key:?}");
+        assert_eq!(spent(&world).await, cost + COST, "{key:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_provider_knows_a_conversation_by_a_name_that_tells_nothing() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    let session = chat.ask("one").await.field("session_id");
+    chat.ask_in(&session, "two").await;
+    chat.ask("somebody else").await;
+    let names: Vec<_> = world
+        .model
+        .asked()
+        .iter()
+        .map(|asked| asked.body["safety_identifier"].clone())
+        .collect();
+    assert_eq!(names[0], names[1]);
+    assert_ne!(names[0], names[2]);
+    let name = names[0].as_str().unwrap();
+    assert_eq!(name.len(), 32);
+    assert!(!name.contains(&session.replace('-', "")[..12]));
+}
+
+#[tokio::test]
+async fn a_flagged_question_is_refused_before_a_word_is_passed_on_and_not_kept() {
+    let world = World::new().await.with("MODERATION", "input");
+    let chat = world.chat().await;
+    let session = chat.ask("harmless").await.field("session_id");
+    assert_eq!(world.model.moderated()[0]["input"], json!(["harmless"]));
+
+    world.model.flag_everything();
+    for stream in [false, true] {
+        let accept = if stream { "text/event-stream" } else { "*/*" };
+        let body =
+            json!({ "message": "harmful", "session_id": session, "selected_text": "passage" });
+        let refused = chat.post_with(&body, ("accept", accept)).await;
+        assert_eq!(refused.error(), (400, "content_refused".into()));
+        let new = chat
+            .post_with(&json!({ "message": "harmful" }), ("accept", accept))
+            .await;
+        assert_eq!(new.error(), (400, "content_refused".into()));
+    }
+    for _ in 0..2 {
+        let body = json!({ "message": "harmful", "session_id": session });
+        let refused = chat.post_with(&body, ("idempotency-key", "k1")).await;
+        assert_eq!(refused.error(), (400, "content_refused".into()));
+    }
+    assert_eq!(
+        world.model.moderated()[1]["input"],
+        json!(["passage", "harmful"])
+    );
+    assert_eq!(world.database.counts().await, (1, 2));
+    assert!(!chat.raw_log().contains("harmful"));
+}
+
+#[tokio::test]
+async fn a_question_without_a_verdict_is_neither_answered_nor_kept() {
+    let world = World::new().await.with("MODERATION", "input");
+    let chat = world.chat().await;
+    world.model.fail_moderation();
+    let refused = chat.ask("who knows").await;
+    assert_eq!(refused.error(), (500, "llm_error".into()));
+    assert_eq!(world.database.counts().await, (0, 0));
+    // The model ran beside it, and may be billed.
+    assert!(spent(&world).await > 0);
+    world
+        .model
+        .next(Script::refusal(401, "", "invalid_api_key"));
+    assert_eq!(
+        chat.ask("who knows").await.error(),
+        (500, "llm_error".into())
+    );
+    assert_eq!(world.database.counts().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_turn_that_is_stopped_before_the_verdict_keeps_no_question() {
+    let world = World::new().await.with("MODERATION", "input");
+    world.model.always(Script::silence());
+    world.model.hold_moderation();
+    let chat = world.chat().await;
+    let request = chat.request(Method::POST, "/chat");
+    let turn = tokio::spawn(Reply::of(request.json(&json!({ "message": "hi" }))));
+    world.model.was_asked(1).await;
+    let ended = chat.function.terminate(Duration::from_secs(10)).await;
+    assert!(ended.unwrap().success());
+    assert_eq!(turn.await.unwrap().status, 500);
+    assert_eq!(world.database.counts().await, (0, 0));
+}
+
+#[tokio::test]
+async fn without_moderation_none_is_asked() {
+    let world = World::new().await;
+    world.chat().await.ask("hi").await;
+    assert_eq!(world.model.moderated().len(), 0);
+}
+
+#[tokio::test]
+async fn who_asks_whether_it_is_ready_is_told_their_own_address() {
+    let world = World::new()
+        .await
+        .with("CLIENT_IP_HEADER", "cf-connecting-ip")
+        .with("PROXY_SECRET", "open sesame");
+    let health = world.health().await;
+    let ask = |proof: &'static str| {
+        let request = health
+            .request(Method::GET, "/health?check=ready")
+            .header("x-vercel-forwarded-for", "203.0.113.7")
+            .header("cf-connecting-ip", "198.51.100.1")
+            .header("x-proxy-secret", proof);
+        Reply::of(request)
+    };
+    assert_eq!(
+        ask("open sesame").await.json()["client_address"],
+        "198.51.100.1"
+    );
+    assert_eq!(ask("guess").await.json()["client_address"], "203.0.113.7");
+}
+
+#[tokio::test]
+async fn one_turn_in_a_hundred_takes_some_dead_rows_along() {
+    let world = World::new().await.guarded();
+    let dead = "insert into networks
+        select decode(md5(i::text), 'hex'), current_date - 2, now(), 1 from generate_series(1, 2000) i";
+    world.database.rows(dead).await;
+    let chat = world.chat().await;
+    let left = "select count(*) from networks where day < current_date - 1";
+    let mut turns = 0;
+    // About a hundred turns; that two thousand of them never sweep is not to be expected.
+    let swept = loop {
+        turns += 1;
+        assert_eq!(
+            ask_from(&chat, &format!("10.0.{}.{}", turns / 200, turns % 200))
+                .await
+                .status,
+            200
+        );
+        let rows: usize = world.database.rows(left).await[0][0].parse().unwrap();
+        if rows < 2_000 {
+            break 2_000 - rows;
+        }
+        assert!(turns < 2_000, "it never sweeps");
+    };
+    assert_eq!(swept, 500);
+}
+
+#[tokio::test]
+async fn the_operator_deletes_what_nobody_has_touched_for_long() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    let old = chat.ask("old").await.field("session_id");
+    let fresh = chat.ask("fresh").await.field("session_id");
+    let age = format!(
+        "update chat_sessions set updated_at = now() - interval '31 days' where id = '{old}'"
+    );
+    world.database.rows(&age).await;
+    let url = world.database.url.clone();
+    let sweep =
+        |settings: &'static [(&'static str, &'static str)]| operate(&url, &["sweep"], settings);
+    assert!(sweep(&[]).unwrap_err().contains("set RETENTION_DAYS"));
+    let said = sweep(&[("RETENTION_DAYS", "30")]).unwrap();
+    assert!(said.contains("Deleted 1 conversation"), "{said}");
+    let left = world.database.rows("select id from chat_sessions").await;
+    assert_eq!(left, [[fresh]]);
+    assert_eq!(world.database.messages().await.len(), 2);
+}
