@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::model::held;
-use crate::harness::{Reply, World};
+use crate::harness::{Reply, World, eventually};
 
 #[tokio::test]
 async fn two_hundred_slow_turns_share_a_pool_of_two() {
@@ -38,11 +38,9 @@ async fn two_hundred_slow_turns_share_a_pool_of_two() {
         "select count(*) <= 3 from pg_stat_activity where datname = '{}' and backend_type = 'client backend'",
         world.database.name
     );
-    assert_eq!(
-        world.database.rows(&most).await,
-        [["t"]],
-        "two of the pool, and this one"
-    );
+    // Two of the pool, and this one; the connection of the question before may take its time to end.
+    let few = eventually(async || (world.database.rows(&most).await == [["t"]]).then_some(()));
+    few.await.expect("more connections than the pool may have");
 }
 
 #[tokio::test]
