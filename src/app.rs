@@ -98,6 +98,14 @@ impl App {
         }
     }
 
+    /// Gets ready for the first turn. Takes its time and never fails: what could not be made yet is
+    /// made when it is needed.
+    pub async fn warm(&self) {
+        if let Ok(ready) = &self.ready {
+            tokio::join!(ready.database.warm(), ready.model.warm());
+        }
+    }
+
     /// What a turn works with.
     ///
     /// # Errors

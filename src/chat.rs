@@ -27,6 +27,7 @@ use crate::{prompt, ui_message_stream};
 pub const ROUTE: Route = Route {
     name: "chat",
     methods: &[Method::GET, Method::POST, Method::DELETE],
+    warms: true,
     handler,
 };
 

@@ -26,6 +26,8 @@ use crate::error::{Code, Failure, chain, milliseconds};
 pub struct Database {
     settings: DatabaseSettings,
     pool: OnceCell<Pool>,
+    /// Done when the first connection has been tried.
+    first: OnceCell<()>,
 }
 
 /// A statement and the name that it has in the log.
@@ -96,6 +98,7 @@ impl Database {
         Self {
             settings,
             pool: OnceCell::new(),
+            first: OnceCell::new(),
         }
     }
 
@@ -178,8 +181,28 @@ impl Database {
         }
     }
 
+    /// Makes the pool and its first connection, beside the wait for the first request. Fails in
+    /// silence: a statement then tries for itself, and says what is wrong.
+    pub async fn warm(&self) {
+        if let Ok(pool) = self.pool().await {
+            self.connect_first(pool).await;
+        }
+    }
+
+    /// One connection for all who come while it is being made, rather than one each.
+    async fn connect_first(&self, pool: &Pool) {
+        self.first
+            .get_or_init(|| async { drop(pool.get().await) })
+            .await;
+    }
+
     async fn connection(&self, deadline: Instant) -> Result<Object, Error> {
-        let connection = timeout_at(deadline, self.pool().await?.get()).await;
+        let pool = self.pool().await?;
+        let get = async {
+            self.connect_first(pool).await;
+            pool.get().await
+        };
+        let connection = timeout_at(deadline, get).await;
         let connection = connection.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create)));
         connection.map_err(|error| {
             Error::NoConnection(match error {

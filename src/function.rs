@@ -33,6 +33,10 @@ pub async fn run(route: &'static Route) -> Result<(), Error> {
         tracing::warn!(problem, "settings");
     }
     let app = Arc::new(App::boot());
+    if route.warms {
+        let app = Arc::clone(&app);
+        tokio::spawn(async move { app.warm().await });
+    }
     #[cfg(feature = "lambda")]
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
         return lambda::run(route, app).await;

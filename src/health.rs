@@ -20,6 +20,8 @@ use crate::http::{Call, Reply, Route, json};
 pub const ROUTE: Route = Route {
     name: "health",
     methods: &[Method::GET, Method::HEAD],
+    // A monitor wakes no database.
+    warms: false,
     handler,
 };
 

@@ -56,6 +56,8 @@ pub struct Route {
     pub name: &'static str,
     /// The methods it knows, `OPTIONS` apart.
     pub methods: &'static [Method],
+    /// Whether an instance gets ready for a turn while it waits for its first request.
+    pub warms: bool,
     /// What it does.
     pub handler: fn(Arc<App>, Call) -> BoxFuture<'static, Result<Reply, Failure>>,
 }
@@ -353,6 +355,7 @@ mod tests {
     const PANICKING: Route = Route {
         name: "chat",
         methods: &[Method::POST],
+        warms: false,
         handler: |_, _| Box::pin(async { panic!("a text of the reader's") }),
     };
 

@@ -278,6 +278,12 @@ impl Model {
         Ok(())
     }
 
+    /// Makes the HTTP client, beside the wait for the first request. Fails in silence: a call then
+    /// tries for itself, and says what is wrong.
+    pub async fn warm(&self) {
+        let _ = self.connection().await;
+    }
+
     async fn connection(&self) -> Result<&Connection, Error> {
         self.connection
             .get_or_try_init(|| Connection::new(&self.settings))

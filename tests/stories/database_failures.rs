@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio_postgres::NoTls;
 
 use crate::harness::model::held;
-use crate::harness::{Proxy, TlsFront, World};
+use crate::harness::{Fault, Proxy, TlsFront, World, eventually};
 
 /// A world whose functions reach their database through a proxy.
 pub async fn behind_proxy() -> (World, Proxy) {
@@ -184,6 +184,40 @@ async fn a_question_is_committed_before_the_model_is_asked() {
     let (reply, messages) = tokio::join!(ask, look);
     assert_eq!(messages, ["user: Is it there?"]);
     assert_eq!(reply.field("response"), "At last.");
+}
+
+#[tokio::test]
+async fn an_instance_connects_while_it_waits_for_its_first_request() {
+    let (world, proxy) = behind_proxy().await;
+    let chat = world.chat().await;
+    let connected = eventually(async || {
+        let sessions = format!(
+            "select 1 from pg_stat_activity where datname = '{}' and state = 'idle'",
+            world.database.name
+        );
+        (!world.database.rows(&sessions).await.is_empty()).then_some(())
+    });
+    connected.await.expect("it never connects");
+    let before = proxy.round_trips();
+    assert_eq!(chat.ask("hi").await.status, 200);
+    assert_eq!(proxy.round_trips() - before, 2);
+    assert_eq!(proxy.connections(), 1);
+    assert_eq!(world.health().await.get("/health").await.status, 200);
+    assert_eq!(proxy.connections(), 1, "a monitor wakes no database");
+}
+
+#[tokio::test]
+async fn who_comes_while_the_first_connection_is_made_waits_for_it() {
+    let (world, proxy) = behind_proxy().await;
+    proxy.fault(Fault::Asleep(Duration::from_millis(500)));
+    let chat = world.chat().await;
+    let asks = (0..4).map(|_| chat.ask("hi"));
+    for reply in futures_util::future::join_all(asks).await {
+        assert_eq!(reply.status, 200);
+    }
+    assert!(proxy.round_trips() > 0);
+    let connections = proxy.connections();
+    assert!(connections <= 4, "{connections}");
 }
 
 #[tokio::test]
