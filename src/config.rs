@@ -13,9 +13,11 @@ use crate::client::Proxy;
 use crate::cors::Origins;
 use crate::guard;
 
+mod check;
 mod environment;
 
-pub use environment::{database_url, load_dotenv};
+pub use check::database_url;
+pub use environment::load_dotenv;
 
 /// What an instance runs with.
 #[derive(Debug, Clone)]

@@ -7,18 +7,22 @@
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use serde::Serialize;
-use tokio::time::timeout;
 use tracing::Instrument;
 use uuid::Uuid;
+
+mod body;
+mod headers;
+
+use headers::{add_headers, allow, allow_header, is_json, preflight};
 
 use crate::app::App;
 use crate::client::PlatformAddress;
@@ -28,16 +32,6 @@ use crate::telemetry;
 
 /// The largest body that is read; a larger one is answered 413.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
-
-/// A body that is too large is still read up to here, thrown away, so that its sender gets to
-/// read the answer. The platform itself allows 4.5 MB.
-const MAX_DRAINED_BYTES: usize = 8 * 1024 * 1024;
-
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a browser may remember a preflight, in seconds; Chromium's own limit.
-const PREFLIGHT_MAX_AGE: &str = "7200";
 
 /// Why a body breaks off.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -158,10 +152,7 @@ where
     async {
         // Read before anything is decided: a sender that is refused half-way sees a broken
         // connection instead of the reason.
-        let (body_bytes, body) = timeout(BODY_TIMEOUT, read(body)).await.unwrap_or_else(|_| {
-            let failure = Failure::invalid("The body did not arrive in time.", Vec::new());
-            (0, Err(failure))
-        });
+        let (body_bytes, body) = body::read(body).await;
         let (origin, result) = match allowed_origin(&app, &parts.headers) {
             Ok(origin) => (origin, answer(route, app, &parts, body, background).await),
             Err(failure) => (None, Err(failure)),
@@ -215,35 +206,6 @@ async fn answer(
         .unwrap_or_else(|_| Err(Failure::internal("the handler panicked")))
 }
 
-/// How many bytes the body has, and the body, or why not.
-async fn read<B>(mut body: B) -> (usize, Result<Bytes, Failure>)
-where
-    B: http_body::Body<Data = Bytes> + Send + Unpin,
-{
-    let mut bytes = BytesMut::new();
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else {
-            let failure = Failure::invalid("The body broke off.", Vec::new());
-            return (length, Err(failure));
-        };
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        length += data.len();
-        if length <= MAX_BODY_BYTES {
-            bytes.extend_from_slice(&data);
-        } else if length > MAX_DRAINED_BYTES {
-            break;
-        }
-    }
-    if length > MAX_BODY_BYTES {
-        let message = format!("The body is larger than {MAX_BODY_BYTES} bytes (1 MiB).");
-        return (length, Err(Failure::new(Code::PayloadTooLarge, message)));
-    }
-    (length, Ok(bytes.freeze()))
-}
-
 /// The `Origin` that the response is shared with; `None` where the request names none.
 fn allowed_origin(app: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>, Failure> {
     let Some(origin) = headers.get(header::ORIGIN) else {
@@ -257,23 +219,6 @@ fn allowed_origin(app: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>,
         Code::OriginNotAllowed,
         "This page may not use the chat. If it is yours, add its origin to CORS_ORIGINS.",
     ))
-}
-
-fn preflight(route: &Route) -> Reply {
-    let mut reply = Response::new(empty());
-    *reply.status_mut() = StatusCode::NO_CONTENT;
-    let headers = reply.headers_mut();
-    headers.insert(header::ALLOW, allow_header(route));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, allow_header(route));
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("content-type, idempotency-key"),
-    );
-    headers.insert(
-        header::ACCESS_CONTROL_MAX_AGE,
-        HeaderValue::from_static(PREFLIGHT_MAX_AGE),
-    );
-    reply
 }
 
 /// A failure as a response, and as a line of the log.
@@ -291,50 +236,6 @@ fn refuse(route: &Route, failure: &Failure, request_id: &str) -> Reply {
             .insert(header::ALLOW, allow_header(route));
     }
     reply
-}
-
-fn add_headers(headers: &mut HeaderMap, origin: Option<HeaderValue>, request_id: &str) {
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert("x-request-id", id);
-    }
-    // A stream has its own.
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(header::VARY, HeaderValue::from_static("origin, accept"));
-    if let Some(origin) = origin {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(
-            header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("x-request-id, retry-after"),
-        );
-    } else {
-        // A preflight of a page that is not on the list learns nothing.
-        headers.remove(header::ACCESS_CONTROL_ALLOW_METHODS);
-        headers.remove(header::ACCESS_CONTROL_ALLOW_HEADERS);
-        headers.remove(header::ACCESS_CONTROL_MAX_AGE);
-    }
-}
-
-fn allow(route: &Route) -> String {
-    let methods = route.methods.iter().chain([&Method::OPTIONS]);
-    methods.map(Method::as_str).collect::<Vec<_>>().join(", ")
-}
-
-fn allow_header(route: &Route) -> HeaderValue {
-    // Method names are tokens, which every header may hold.
-    HeaderValue::try_from(allow(route)).unwrap_or(HeaderValue::from_static("OPTIONS"))
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE);
-    let text = content_type.and_then(|value| value.to_str().ok());
-    text.and_then(|text| text.split(';').next())
-        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
 /// The platform's id of the request, else one of ours.

@@ -6,6 +6,7 @@
 
 mod client;
 pub mod database;
+pub mod hot_key;
 pub mod model;
 mod proxy;
 pub mod stream;

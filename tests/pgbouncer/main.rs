@@ -18,10 +18,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use harness::hot_key::hot_key;
 use harness::{Database, Reply, World, eventually};
 
 /// A pooler in front of the tests' PostgreSQL.
@@ -120,37 +120,5 @@ async fn conversations_keys_and_pages_work_as_they_do_without() {
 #[tokio::test]
 async fn of_many_at_once_exactly_the_burst_and_the_pace_get_through() {
     let (world, _pooler) = behind_pgbouncer().await;
-    let world = world
-        .guarded()
-        .with("RATE_LIMIT_NETWORK_PER_MINUTE", 600)
-        .with("RATE_LIMIT_NETWORK_PER_DAY", 0);
-    let instances = [world.chat().await, world.chat().await];
-    let started = Instant::now();
-    let clients = (0..32).map(|i| {
-        let instance = &instances[i % 2];
-        async move {
-            let mut admitted = 0;
-            while started.elapsed() < Duration::from_secs(3) {
-                let address = ("x-vercel-forwarded-for", "203.0.113.7");
-                let reply = instance
-                    .post_with(&json!({ "message": "hi" }), address)
-                    .await;
-                match reply.status {
-                    200 => admitted += 1,
-                    429 => tokio::time::sleep(Duration::from_millis(5)).await,
-                    _ => panic!("{reply:?}"),
-                }
-            }
-            admitted
-        }
-    });
-    let admitted: usize = futures_util::future::join_all(clients)
-        .await
-        .into_iter()
-        .sum();
-    let paced = usize::try_from(started.elapsed().as_millis() / 100).unwrap();
-    assert!(admitted <= 30 + paced, "{admitted} of 30 and {paced}");
-    assert!(admitted >= 30, "{admitted} of 30 and {paced}");
-    let counted = world.database.rows("select asked from networks").await;
-    assert_eq!(counted, [[admitted.to_string()]]);
+    hot_key(world).await;
 }

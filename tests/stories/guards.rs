@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::database_failures::behind_proxy;
 use crate::harness::database::operate;
+use crate::harness::hot_key::hot_key;
 use crate::harness::model::{ANSWER, Script, held, held_halfway};
 use crate::harness::{PAGE, Reply, Running, World, eventually, signal};
 
@@ -102,38 +103,7 @@ async fn a_refused_question_leaves_no_trace() {
 
 #[tokio::test]
 async fn of_many_at_once_exactly_the_burst_and_the_pace_get_through() {
-    // One every 100 ms.
-    let world = World::new()
-        .await
-        .guarded()
-        .with("RATE_LIMIT_NETWORK_PER_MINUTE", 600);
-    let world = world.with("RATE_LIMIT_NETWORK_PER_DAY", 0);
-    let instances = [world.chat().await, world.chat().await];
-    let started = Instant::now();
-    let clients = (0..32).map(|i| {
-        let instance = &instances[i % 2];
-        async move {
-            let mut admitted = 0;
-            while started.elapsed() < Duration::from_secs(3) {
-                match ask_from(instance, "203.0.113.7").await.status {
-                    200 => admitted += 1,
-                    429 => tokio::time::sleep(Duration::from_millis(5)).await,
-                    status => panic!("{status}"),
-                }
-            }
-            admitted
-        }
-    });
-    let admitted: usize = futures_util::future::join_all(clients)
-        .await
-        .into_iter()
-        .sum();
-    let paced = usize::try_from(started.elapsed().as_millis() / 100).unwrap();
-    // As many as have come due; a busy machine may be late with some.
-    assert!(admitted <= 30 + paced, "{admitted} of 30 and {paced}");
-    assert!(admitted >= 30, "{admitted} of 30 and {paced}");
-    let counted = world.database.rows("select asked from networks").await;
-    assert_eq!(counted, [[admitted.to_string()]]);
+    hot_key(World::new().await).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,58 @@
+//! Reading a request's body, within limits of size and time.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+
+use super::MAX_BODY_BYTES;
+use crate::error::{Code, Failure};
+
+/// A body that is too large is still read up to here, thrown away, so that its sender gets to
+/// read the answer. The platform itself allows 4.5 MB.
+const MAX_DRAINED_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many bytes the body has, and the body, or why not.
+pub(super) async fn read<B>(body: B) -> (usize, Result<Bytes, Failure>)
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin,
+{
+    timeout(BODY_TIMEOUT, read_whole(body))
+        .await
+        .unwrap_or_else(|_| {
+            let failure = Failure::invalid("The body did not arrive in time.", Vec::new());
+            (0, Err(failure))
+        })
+}
+
+async fn read_whole<B>(mut body: B) -> (usize, Result<Bytes, Failure>)
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin,
+{
+    let mut bytes = BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            let failure = Failure::invalid("The body broke off.", Vec::new());
+            return (length, Err(failure));
+        };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        length += data.len();
+        if length <= MAX_BODY_BYTES {
+            bytes.extend_from_slice(&data);
+        } else if length > MAX_DRAINED_BYTES {
+            break;
+        }
+    }
+    if length > MAX_BODY_BYTES {
+        let message = format!("The body is larger than {MAX_BODY_BYTES} bytes (1 MiB).");
+        return (length, Err(Failure::new(Code::PayloadTooLarge, message)));
+    }
+    (length, Ok(bytes.freeze()))
+}

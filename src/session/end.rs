@@ -1,0 +1,110 @@
+//! After the model: one statement that ends a turn, with an answer or without.
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::types::Type;
+
+use super::{State, Turn};
+use crate::database::{Database, Error, Statement};
+use crate::idempotency::Key;
+
+const FINISH: Statement = Statement {
+    name: "finish",
+    sql: include_str!("finish.sql"),
+};
+
+const FAIL: Statement = Statement {
+    name: "fail",
+    sql: "select fail_turn($1, $2, $3, $4, $5, $6)",
+};
+
+const REFUSE: Statement = Statement {
+    name: "refuse",
+    // The question, and its conversation if that holds nothing else.
+    sql: "with refused as (delete from messages where id = $1)
+          delete from chat_sessions where id = $2
+              and not exists (select from messages where session_id = $2 and id <> $1)",
+};
+
+/// Stores the answer, marks the conversation as touched, and puts the turn's `cost` (billionths of
+/// a dollar, where it is known) in the place of its reservation. Returns when the answer was
+/// stored, by the database's clock; `None` where the conversation is gone meanwhile.
+///
+/// # Errors
+///
+/// When the database fails; the question stays.
+pub async fn finish(
+    database: &Database,
+    turn: &Turn,
+    answer: &str,
+    state: State,
+    cost: Option<i64>,
+) -> Result<Option<DateTime<Utc>>, Error> {
+    let state = match state {
+        State::Complete => "complete",
+        State::Cancelled => "cancelled",
+    };
+    let rows = database
+        .query(
+            &FINISH,
+            &[
+                (&turn.answer_id, Type::UUID),
+                (&turn.session_id, Type::UUID),
+                (&answer, Type::TEXT),
+                (&turn.question_id, Type::UUID),
+                (&state, Type::TEXT),
+                (&turn.reservation.day, Type::DATE),
+                (&turn.reservation.shard, Type::INT2),
+                (&turn.reservation.nanos, Type::INT8),
+                (&cost, Type::INT8),
+            ],
+        )
+        .await?;
+    let stored = rows.first().ok_or(Error::Unexpected(FINISH.name))?;
+    Ok(stored.get(0))
+}
+
+/// Ends a turn that has no answer: gives its key free, so that the same request may try again at
+/// once, and gives back what was reserved where the model has cost nothing.
+///
+/// # Errors
+///
+/// When the database fails; the key is then free when its lease ends, and the turn stays charged.
+pub async fn fail(
+    database: &Database,
+    turn: &Turn,
+    key: Option<&Key>,
+    free_of_charge: bool,
+) -> Result<(), Error> {
+    let refund = if free_of_charge {
+        turn.reservation.nanos
+    } else {
+        0
+    };
+    if key.is_none() && refund == 0 {
+        return Ok(());
+    }
+    let parameters = [
+        (&turn.question_id as _, Type::UUID),
+        (&turn.answer_id as _, Type::UUID),
+        (&key.map(|key| &key.key[..]) as _, Type::BYTEA),
+        (&turn.reservation.day as _, Type::DATE),
+        (&turn.reservation.shard as _, Type::INT2),
+        (&refund as _, Type::INT8),
+    ];
+    database.query(&FAIL, &parameters).await?;
+    Ok(())
+}
+
+/// Takes back a question that must not be kept.
+///
+/// # Errors
+///
+/// When the database fails; the question then stays.
+pub async fn refuse(database: &Database, turn: &Turn) -> Result<(), Error> {
+    let parameters = [
+        (&turn.question_id as _, Type::UUID),
+        (&turn.session_id as _, Type::UUID),
+    ];
+    database.query(&REFUSE, &parameters).await?;
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Beside the turn: a conversation as a page reads it, and its end.
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use crate::database::{Database, Error, Statement};
+
+const READ: Statement = Statement {
+    name: "read",
+    sql: include_str!("read.sql"),
+};
+
+const FORGET: Statement = Statement {
+    name: "forget",
+    // Its messages and keys go with it.
+    sql: "delete from chat_sessions where id = $1",
+};
+
+/// Messages that [`read`] returns at the most.
+const PAGE: i64 = 50;
+
+/// A message as a page shows it.
+#[derive(Debug)]
+pub struct Message {
+    /// The message.
+    pub id: Uuid,
+    /// `user` or `assistant`.
+    pub role: String,
+    /// The text.
+    pub content: String,
+    /// The passage that a reader asked about.
+    pub selected_text: Option<String>,
+    /// The question that an answer answers.
+    pub reply_to: Option<Uuid>,
+    /// When it was stored.
+    pub created_at: DateTime<Utc>,
+    /// `complete` or `cancelled`.
+    pub state: String,
+}
+
+/// The newest messages of a conversation before the message `before`, oldest first, 50 at the
+/// most; `None` where there is no such conversation.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn read(
+    database: &Database,
+    session_id: Uuid,
+    before: Option<Uuid>,
+) -> Result<Option<Vec<Message>>, Error> {
+    let parameters = [
+        (&session_id as _, Type::UUID),
+        (&before as _, Type::UUID),
+        (&PAGE as _, Type::INT8),
+    ];
+    let rows = database.query(&READ, &parameters).await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let messages = rows.iter().filter_map(|row| {
+        Some(Message {
+            id: row.get::<_, Option<Uuid>>(0)?,
+            role: row.get(1),
+            content: row.get(2),
+            selected_text: row.get(3),
+            created_at: row.get(4),
+            state: row.get(5),
+            reply_to: row.get(6),
+        })
+    });
+    Ok(Some(messages.collect()))
+}
+
+/// Deletes a conversation with all that belongs to it; deleting one that is not there is fine.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn forget(database: &Database, session_id: Uuid) -> Result<(), Error> {
+    database
+        .query(&FORGET, &[(&session_id, Type::UUID)])
+        .await?;
+    Ok(())
+}
