@@ -14,6 +14,7 @@ mod conversation;
 mod cors;
 mod database_failures;
 mod faults;
+mod growth;
 mod guards;
 mod health;
 mod idempotency;
