@@ -1,0 +1,8 @@
+//! The measurements, one file a kind; each fills its rows of the table.
+
+pub mod cold;
+pub mod instructions;
+pub mod memory;
+pub mod overhead;
+pub mod round_trips;
+pub mod stream;

@@ -1,0 +1,62 @@
+//! A cold start: from the process's start to what it is there for.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::{
+    client::{Connection, question},
+    load::{milliseconds, percentile},
+    stage::{Stage, Way},
+    table::Table,
+};
+
+const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
+
+/// A row: what it is, the program, the way to the database, what is asked.
+type Start = (&'static str, &'static str, Way, Vec<u8>);
+
+pub async fn measure(stage: &Stage, table: &mut Table, runs: usize) -> Result<()> {
+    let chat = question(None, None, "");
+    let health = HEALTH.to_vec();
+    let starts: [Start; 5] = [
+        ("first /health", "health", Way::Direct, health),
+        ("first /chat", "chat", Way::Direct, chat.clone()),
+        (
+            "first /chat, 10 ms to the database",
+            "chat",
+            Way::Far,
+            chat.clone(),
+        ),
+        ("the same, over TLS", "chat", Way::FarTls, chat.clone()),
+        (
+            "the same, over sslnegotiation=direct",
+            "chat",
+            Way::FarDirectTls,
+            chat,
+        ),
+    ];
+    let mut listening = Vec::new();
+    let mut rows = Vec::new();
+    for (what, program, way, request) in starts {
+        let mut answered = Vec::new();
+        for _ in 0..runs {
+            let process = stage.start(program, way).await?;
+            let mut reader = Connection::open(process.port).await?;
+            reader.ask(&request).await?.ok()?;
+            answered.push(process.started.elapsed());
+            listening.push(process.listening);
+        }
+        rows.push((what, median(answered)));
+    }
+    table.row("cold start: listening", "ms, median", &[median(listening)]);
+    for (what, time) in rows {
+        table.row(format!("cold start: {what}"), "ms, median", &[time]);
+    }
+    Ok(())
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    milliseconds(percentile(&times, 50))
+}
