@@ -42,7 +42,7 @@ const FULL: Effort = Effort {
     slice: Duration::from_secs(3),
     starts: 21,
     turns: 10_000,
-    streams: 2_000,
+    streams: 500,
     counted_turns: 200,
 };
 
@@ -51,7 +51,7 @@ const QUICK: Effort = Effort {
     slice: Duration::from_secs(1),
     starts: 7,
     turns: 1_000,
-    streams: 300,
+    streams: 200,
     counted_turns: 50,
 };
 

@@ -61,12 +61,16 @@ async fn connect(
     Ok(())
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration, heard: impl Fn()) {
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    delay: Duration,
+    arrives: impl Fn(),
+) {
     let (late, mut due) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let read = async {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer).await {
-            heard();
             if late
                 .send((Instant::now() + delay, buffer[..length].to_vec()))
                 .is_err()
@@ -81,6 +85,8 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration, 
             if !delay.is_zero() {
                 sleep_until(when).await;
             }
+            // Nobody has answered to what has not arrived.
+            arrives();
             if to.write_all(&bytes).await.is_err() {
                 break;
             }

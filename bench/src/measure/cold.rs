@@ -36,10 +36,8 @@ pub async fn measure(stage: &Stage, table: &mut Table, runs: usize) -> Result<()
             chat,
         ),
     ];
-    let mut listening = Vec::new();
-    let mut rows = Vec::new();
     for (what, program, way, request) in starts {
-        let mut answered = Vec::new();
+        let (mut listening, mut answered) = (Vec::new(), Vec::new());
         for _ in 0..runs {
             let process = stage.start(program, way).await?;
             let mut reader = Connection::open(process.port).await?;
@@ -47,11 +45,12 @@ pub async fn measure(stage: &Stage, table: &mut Table, runs: usize) -> Result<()
             answered.push(process.started.elapsed());
             listening.push(process.listening);
         }
-        rows.push((what, median(answered)));
-    }
-    table.row("cold start: listening", "ms, median", &[median(listening)]);
-    for (what, time) in rows {
-        table.row(format!("cold start: {what}"), "ms, median", &[time]);
+        let figures = [median(listening), median(answered)];
+        table.row(
+            format!("cold start: listening, {what}"),
+            "ms, medians",
+            &figures,
+        );
     }
     Ok(())
 }
