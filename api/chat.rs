@@ -2,7 +2,7 @@
 
 use textbook_chat::{chat, function};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), vercel_runtime::Error> {
     function::run(&chat::ROUTE).await
 }

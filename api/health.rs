@@ -2,7 +2,7 @@
 
 use textbook_chat::{function, health};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), vercel_runtime::Error> {
     function::run(&health::ROUTE).await
 }
