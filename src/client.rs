@@ -92,25 +92,24 @@ pub fn network(address: Option<IpAddr>) -> String {
 #[must_use]
 pub fn hash(secret: &SecretString, time: DateTime<Utc>, network: &str) -> [u8; 16] {
     let day = time.date_naive().to_string();
-    let full = hmac(secret, &[day.as_bytes(), network.as_bytes()]);
-    let mut cut = [0; 16];
-    cut.copy_from_slice(&full[..16]);
-    cut
+    pseudonym(secret, &[day.as_bytes(), network.as_bytes()])
 }
 
-/// HMAC-SHA-256 over parts that cannot flow into each other.
+/// HMAC-SHA-256, cut to 16 bytes, over parts that cannot flow into each other.
 #[must_use]
-pub fn hmac(secret: &SecretString, parts: &[&[u8]]) -> [u8; 32] {
+pub fn pseudonym(secret: &SecretString, parts: &[&[u8]]) -> [u8; 16] {
+    let mut cut = [0; 16];
     let key = secret.expose_secret().as_bytes();
     // HMAC takes a key of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        return [0; 32];
+        return cut;
     };
     for part in parts {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part);
     }
-    mac.finalize().into_bytes().into()
+    cut.copy_from_slice(&mac.finalize().into_bytes()[..16]);
+    cut
 }
 
 #[cfg(test)]

@@ -119,23 +119,21 @@ impl Database {
         let started = Instant::now();
         let deadline = started + self.settings.connect_timeout + self.settings.statement_timeout;
         let attempt = || self.attempt(statement, parameters, deadline);
-        let result = match attempt().await {
-            Attempt::ConnectionDied(reason) => {
-                tracing::warn!(statement = statement.name, reason, "connection was dead");
-                // What else idles in the pool is as old as the one that died.
-                self.pool().await?.retain(|_, _| false);
-                match attempt().await {
-                    Attempt::ConnectionDied(reason) => Err(Error::Statement {
-                        statement: statement.name,
-                        code: None,
-                        reason,
-                    }),
-                    Attempt::Done(rows) => Ok(rows),
-                    Attempt::Failed(error) => Err(error),
-                }
-            }
+        let mut outcome = attempt().await;
+        if let Attempt::ConnectionDied(reason) = &outcome {
+            tracing::warn!(statement = statement.name, reason, "connection was dead");
+            // What else idles in the pool is as old as the one that died.
+            self.pool().await?.retain(|_, _| false);
+            outcome = attempt().await;
+        }
+        let result = match outcome {
             Attempt::Done(rows) => Ok(rows),
             Attempt::Failed(error) => Err(error),
+            Attempt::ConnectionDied(reason) => Err(Error::Statement {
+                statement: statement.name,
+                code: None,
+                reason,
+            }),
         };
         tracing::info!(
             statement = statement.name,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_openai::types::stream::StreamResponse;
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::ModelSettings;
 use crate::error::{Code, Failure};
@@ -136,8 +136,7 @@ impl Model {
                 Err(error) => error,
             };
             billed |= !error.is_free_of_charge();
-            let left = end.saturating_duration_since(Instant::now());
-            let Some(delay) = retry::delay(&error, attempt, left, rand::random()) else {
+            if !retry::wait(&error, attempt, end).await {
                 // An earlier attempt may have been billed, whatever the last one says.
                 let hides_a_bill = error.is_free_of_charge() && billed;
                 return Err(if hides_a_bill {
@@ -145,8 +144,7 @@ impl Model {
                 } else {
                     error
                 });
-            };
-            sleep(delay).await;
+            }
             attempt += 1;
         }
     }

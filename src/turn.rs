@@ -265,10 +265,8 @@ async fn speak(
 /// A name for the conversation that tells the provider nothing but that it is the same one.
 fn safety_identifier(settings: &Settings, turn: &Turn) -> String {
     let parts = [&b"conversation"[..], turn.session_id.as_bytes()];
-    let hash = client::hmac(&settings.pseudonym_key, &parts);
-    let mut half = [0; 16];
-    half.copy_from_slice(&hash[..16]);
-    format!("{:032x}", u128::from_be_bytes(half))
+    let name = client::pseudonym(&settings.pseudonym_key, &parts);
+    format!("{:032x}", u128::from_be_bytes(name))
 }
 
 /// Stores what there is of an answer; the last event, if anybody is there to hear it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::wire::{Moderation, Verdict};
 use super::{Error, Model, retry};
@@ -21,12 +21,10 @@ impl Model {
         let mut attempt = 1;
         let verdict = loop {
             let verdict = self.ask_moderation(texts, end).await;
-            let left = end.saturating_duration_since(Instant::now());
-            let error = verdict.as_ref().err();
-            let delay = error.and_then(|e| retry::delay(e, attempt, left, rand::random()));
-            let Some(delay) = delay else { break verdict };
-            sleep(delay).await;
-            attempt += 1;
+            match &verdict {
+                Err(error) if retry::wait(error, attempt, end).await => attempt += 1,
+                _ => break verdict,
+            }
         };
         tracing::info!(
             duration_ms = milliseconds(started.elapsed()),

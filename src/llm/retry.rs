@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use super::Error;
 
 /// How often a question is asked at the most.
@@ -49,6 +51,18 @@ pub fn delay(error: &Error, attempt: u32, left: Duration, jitter: f64) -> Option
         .unwrap_or_default()
         .max(backoff.mul_f64(0.5 + jitter));
     (delay < left).then_some(delay)
+}
+
+/// Waits as [`delay`] says for a turn that ends at `end`; `false` to give up.
+pub(super) async fn wait(error: &Error, attempt: u32, end: Instant) -> bool {
+    let left = end.saturating_duration_since(Instant::now());
+    match delay(error, attempt, left, rand::random()) {
+        Some(delay) => {
+            sleep(delay).await;
+            true
+        }
+        None => false,
+    }
 }
 
 #[cfg(test)]

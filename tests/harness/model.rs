@@ -37,7 +37,7 @@ impl Script {
     pub fn answer(text: &str) -> Self {
         Self::begin()
             .words(text)
-            .chunk(&json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] }))
+            .finish("stop")
             .chunk(&json!({ "choices": [], "usage": { "prompt_tokens": 42, "completion_tokens": 7, "total_tokens": 49 } }))
             .done()
     }
@@ -77,6 +77,11 @@ impl Script {
         text.split_inclusive(' ').fold(self, |script, word| {
             script.chunk(&json!({ "choices": [{ "index": 0, "delta": { "content": word } }] }))
         })
+    }
+
+    /// The chunk that says that the answer is whole, and why.
+    pub fn finish(self, reason: &str) -> Self {
+        self.chunk(&json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": reason }] }))
     }
 
     /// One server-sent event of this JSON.
@@ -140,16 +145,14 @@ impl Script {
 
 /// The answer `At last.`, which the model holds back until it is released.
 pub fn held() -> Script {
-    let finish = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
     let answer = Script::begin().hold().words("At last.");
-    answer.chunk(&finish).done()
+    answer.finish("stop").done()
 }
 
 /// The same, held back after its first word.
 pub fn held_halfway() -> Script {
-    let finish = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
     let answer = Script::begin().words("At ").hold().words("last.");
-    answer.chunk(&finish).done()
+    answer.finish("stop").done()
 }
 
 /// A request that reached the model.

@@ -118,13 +118,12 @@ async fn a_conversation_goes_on_is_read_and_is_forgotten() {
 async fn the_first_words_come_while_the_model_still_speaks() {
     let world = World::new().await;
     let chat = chat(&world).await;
-    let finish = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
     world.model.next(
         Script::begin()
             .words("First words, ")
             .hold()
             .words("then more.")
-            .chunk(&finish)
+            .finish("stop")
             .done(),
     );
     let question = json!({ "message": "What is a humanoid robot?" });

@@ -167,11 +167,10 @@ async fn an_instance_that_is_killed_at_any_moment_loses_no_question_and_stores_n
     let world = World::new().await;
     let words: Vec<_> = (0..20).map(|i| format!("word{i} ")).collect();
     let whole = words.concat();
-    let finish = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
     let script = words.iter().fold(Script::begin(), |script, word| {
         script.words(word).wait(Duration::from_millis(1))
     });
-    let script = script.chunk(&finish).done();
+    let script = script.finish("stop").done();
     world.model.always(script.clone());
     let mut random = 7_u64;
     for round in 0..50 {

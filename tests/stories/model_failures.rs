@@ -252,8 +252,7 @@ async fn nobody_listens() {
 #[tokio::test]
 async fn it_keeps_the_connection_open_after_a_whole_answer() {
     let world = World::new().await;
-    let finish = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
-    let script = Script::begin().words("A whole answer.").chunk(&finish);
+    let script = Script::begin().words("A whole answer.").finish("stop");
     world.model.next(script.wait(Duration::from_secs(20)));
     let chat = world.chat().await;
     assert_eq!(chat.ask("hi").await.field("response"), "A whole answer.");
@@ -276,10 +275,9 @@ async fn values_that_are_newer_than_we_are_do_no_harm() {
 #[tokio::test]
 async fn an_answer_longer_than_the_cap_is_given_as_far_as_it_goes() {
     let world = World::new().await.with("MAX_COMPLETION_TOKENS", 3);
-    let finish = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "length" }] });
     world
         .model
-        .next(Script::begin().words("As far as").chunk(&finish).done());
+        .next(Script::begin().words("As far as").finish("length").done());
     let reply = world.chat().await.ask("hi").await;
     assert_eq!(reply.field("response"), "As far as");
     assert_eq!(world.model.asked_once().body["max_completion_tokens"], 3);

@@ -86,13 +86,12 @@ async fn an_answer_streams_word_by_word_and_ends_when_it_is_stored() {
 async fn the_first_words_come_while_the_model_still_speaks() {
     let world = World::new().await;
     let chat = world.chat().await;
-    let finish = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
     world.model.next(
         Script::begin()
             .words("First words, ")
             .hold()
             .words("then more.")
-            .chunk(&finish)
+            .finish("stop")
             .done(),
     );
     let mut stream = chat.stream(&question()).await;
