@@ -5,8 +5,10 @@
 
 #[cfg(feature = "lambda")]
 mod lambda;
+#[cfg(target_os = "linux")]
+mod listener;
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,7 +44,12 @@ pub async fn run(route: &'static Route) -> Result<(), Error> {
         return lambda::run(route, app).await;
     }
     tokio::spawn(stop_on_sigterm(Arc::clone(&app)));
+    // Runs when this task first waits, and by then the runtime listens.
+    tokio::spawn(async { tune() });
+    // Who connected before that is reached with the first request.
+    let first = Arc::new(Once::new());
     vercel_runtime::run(service_fn(move |request: Request, state: AppState| {
+        first.call_once(tune);
         let app = Arc::clone(&app);
         // Without the platform's socket the context writes plain lines of its own form.
         let on_platform = std::env::var_os("VERCEL_IPC_PATH").is_some()
@@ -61,6 +68,14 @@ pub async fn run(route: &'static Route) -> Result<(), Error> {
     // The turns have ended, but their responses may still be on their way to the socket.
     tokio::time::sleep(LINGER).await;
     Ok(())
+}
+
+/// Makes the runtime's listener fit for streams, where it can.
+fn tune() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = listener::tune() {
+        tracing::warn!(cause = chain(&error), "the listener keeps its defaults");
+    }
 }
 
 /// The runtime stops accepting requests by itself; the turns in flight must know, too.

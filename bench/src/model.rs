@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
     time::sleep,
 };
 
@@ -56,8 +56,11 @@ struct State {
 
 impl Model {
     /// `turns` is looked at whenever the model is asked.
-    pub async fn start(turns: Arc<AtomicUsize>) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    pub fn start(turns: Arc<AtomicUsize>) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        // All of a crowd may connect at once.
+        let listener = socket.listen(4096)?;
         let port = listener.local_addr()?.port();
         let pieces = pieces();
         let state = Arc::new(State {

@@ -79,7 +79,7 @@ impl Stage {
         let front = Front::start(server.port()).await?;
         let proxy = |port, time| proxy::start(port, time, Arc::clone(&turns));
         Ok(Self {
-            model: Model::start(Arc::clone(&turns)).await?,
+            model: Model::start(Arc::clone(&turns))?,
             programs,
             counted: proxy(server.port(), Duration::ZERO).await?,
             far: proxy(server.port(), FAR).await?,

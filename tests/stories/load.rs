@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
+use tokio::net::TcpStream;
 
 use crate::harness::model::held;
-use crate::harness::{Reply, World, eventually};
+use crate::harness::{Reply, World, eventually, signal};
 
 #[tokio::test]
 async fn two_hundred_slow_turns_share_a_pool_of_two() {
@@ -41,6 +43,21 @@ async fn two_hundred_slow_turns_share_a_pool_of_two() {
     // Two of the pool, and this one; the connection of the question before may take its time to end.
     let few = eventually(async || (world.database.rows(&most).await == [["t"]]).then_some(()));
     few.await.expect("more connections than the pool may have");
+}
+
+#[tokio::test]
+async fn a_crowd_may_connect_while_the_instance_is_busy() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    chat.ask("hi").await;
+    // It accepts nobody: whoever gets through does so to the listener's queue.
+    signal(chat.function.pid(), "STOP");
+    let address = chat.url.strip_prefix("http://").unwrap();
+    let crowd = join_all((0..500).map(|_| TcpStream::connect(address)));
+    // Those whom a full queue turns away try again after a second.
+    let crowd = tokio::time::timeout(Duration::from_millis(900), crowd).await;
+    signal(chat.function.pid(), "CONT");
+    assert!(crowd.is_ok_and(|all| all.iter().all(Result::is_ok)));
 }
 
 #[tokio::test]

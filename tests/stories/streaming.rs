@@ -1,9 +1,10 @@
 //! Answers that stream: the first words at once, the rest as it comes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::harness::model::{Script, held};
 use crate::harness::stream::told;
@@ -106,6 +107,35 @@ async fn the_first_words_come_while_the_model_still_speaks() {
     let rest = stream.rest().await;
     assert_eq!(rest.last().unwrap(), "[DONE]");
     assert_eq!(world.database.messages().await.len(), 2);
+}
+
+#[tokio::test]
+async fn no_words_wait_until_the_words_before_are_acknowledged() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    let body = question().to_string();
+    let request = format!(
+        "POST /chat HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    // One connection, for a new one is acknowledged at once.
+    let address = chat.url.strip_prefix("http://").unwrap();
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let mut times = Vec::new();
+    for _ in 0..21 {
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut response = Vec::new();
+        let mut first = None;
+        while !response.ends_with(b"\r\n0\r\n\r\n") {
+            assert!(connection.read_buf(&mut response).await.unwrap() > 0);
+            first.get_or_insert_with(Instant::now);
+        }
+        times.push(first.unwrap().elapsed());
+    }
+    // Linux acknowledges after 40 ms what it has nothing to answer to.
+    times.sort();
+    assert!(times[10] < Duration::from_millis(35), "{times:?}");
 }
 
 #[tokio::test]

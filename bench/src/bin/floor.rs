@@ -28,7 +28,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
 };
 use tokio_postgres::{NoTls, types::Type};
 use uuid::Uuid;
@@ -76,7 +76,9 @@ async fn main() -> Result<()> {
         turns: AtomicU32::new(0),
     });
     let port = variable("VERCEL_DEV_PORT")?.parse()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
+    let listener = socket.listen(4096)?;
     loop {
         let (stream, _) = listener.accept().await?;
         let floor = Arc::clone(&floor);
