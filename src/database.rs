@@ -1,4 +1,4 @@
-//! The way to PostgreSQL: a pool that connects when it is first needed, deadlines, one retry.
+//! The way to PostgreSQL: statements with a deadline and one retry, over shared connections.
 //!
 //! Every statement goes through [`Database::query`]: unnamed and with its types given
 //! (`query_typed`), which is one round trip and works through PgBouncer in transaction mode.
@@ -6,28 +6,24 @@
 //!
 //! This module knows no table; the SQL stands beside its verb, in [`crate::session`].
 
-use deadpool_postgres::TimeoutType;
-use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
-};
-use postgres_native_tls::MakeTlsConnector;
-use tokio::sync::OnceCell;
+mod connections;
+
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{NoTls, Row};
+use tokio_postgres::{Client, Row};
 
 use crate::config::DatabaseSettings;
 use crate::error::{Code, Failure, chain, milliseconds};
+use connections::Connections;
+
+pub use connections::tls;
 
 /// The database of an instance. Connects lazily.
 #[derive(Debug)]
 pub struct Database {
     settings: DatabaseSettings,
-    pool: OnceCell<Pool>,
-    /// Done when the first connection has been tried.
-    first: OnceCell<()>,
+    connections: Connections,
 }
 
 /// A statement and the name that it has in the log.
@@ -96,9 +92,8 @@ impl Database {
     #[must_use]
     pub fn new(settings: DatabaseSettings) -> Self {
         Self {
+            connections: Connections::new(settings.clone()),
             settings,
-            pool: OnceCell::new(),
-            first: OnceCell::new(),
         }
     }
 
@@ -122,8 +117,6 @@ impl Database {
         let mut outcome = attempt().await;
         if let Attempt::ConnectionDied(reason) = &outcome {
             tracing::warn!(statement = statement.name, reason, "connection was dead");
-            // What else idles in the pool is as old as the one that died.
-            self.pool().await?.retain(|_, _| false);
             outcome = attempt().await;
         }
         let result = match outcome {
@@ -145,13 +138,19 @@ impl Database {
         result
     }
 
+    /// Makes the pool and its first connection, beside the wait for the first request. Fails in
+    /// silence: a statement then tries for itself, and says what is wrong.
+    pub async fn warm(&self) {
+        self.connections.warm().await;
+    }
+
     async fn attempt(
         &self,
         statement: &Statement,
         parameters: &[Parameter<'_>],
         deadline: Instant,
     ) -> Attempt {
-        let connection = match self.connection(deadline).await {
+        let connection = match self.connections.get(deadline).await {
             Ok(connection) => connection,
             Err(error) => return Attempt::Failed(error),
         };
@@ -161,7 +160,7 @@ impl Database {
         match outcome {
             Ok(Ok(rows)) => Attempt::Done(rows),
             Ok(Err(error)) if is_dead(&connection, &error) => {
-                drop(Object::take(connection));
+                self.connections.condemn(&connection);
                 Attempt::ConnectionDied(describe(&error))
             }
             Ok(Err(error)) => Attempt::Failed(Error::Statement {
@@ -170,101 +169,15 @@ impl Database {
                 reason: describe(&error),
             }),
             Err(_elapsed) => {
-                if let Some(pool) = Object::pool(&connection) {
-                    pool.retain(|_, _| false);
-                }
-                drop(Object::take(connection));
+                self.connections.condemn(&connection);
                 Attempt::Failed(Error::StatementTimeout(statement.name))
             }
         }
     }
-
-    /// Makes the pool and its first connection, beside the wait for the first request. Fails in
-    /// silence: a statement then tries for itself, and says what is wrong.
-    pub async fn warm(&self) {
-        if let Ok(pool) = self.pool().await {
-            self.connect_first(pool).await;
-        }
-    }
-
-    /// One connection for all who come while it is being made, rather than one each.
-    async fn connect_first(&self, pool: &Pool) {
-        self.first
-            .get_or_init(|| async { drop(pool.get().await) })
-            .await;
-    }
-
-    async fn connection(&self, deadline: Instant) -> Result<Object, Error> {
-        let pool = self.pool().await?;
-        let get = async {
-            self.connect_first(pool).await;
-            pool.get().await
-        };
-        let connection = timeout_at(deadline, get).await;
-        let connection = connection.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create)));
-        connection.map_err(|error| {
-            Error::NoConnection(match error {
-                PoolError::Timeout(TimeoutType::Wait) => "the pool was busy for too long".into(),
-                PoolError::Timeout(_) => "connecting took too long".into(),
-                PoolError::Backend(error) => describe(&error),
-                error => chain(&error),
-            })
-        })
-    }
-
-    async fn pool(&self) -> Result<&Pool, Error> {
-        self.pool
-            .get_or_try_init(|| async {
-                let settings = self.settings.clone();
-                // Parsing the CA bundle takes 10 ms and more of CPU: not on a thread that serves.
-                tokio::task::spawn_blocking(move || make_pool(&settings))
-                    .await
-                    .map_err(|error| Error::SetUp(error.to_string()))?
-            })
-            .await
-    }
-}
-
-fn make_pool(settings: &DatabaseSettings) -> Result<Pool, Error> {
-    let config = ManagerConfig {
-        // A look at the socket, no round trip: what it misses, the retry of `query` catches.
-        recycling_method: RecyclingMethod::Fast,
-    };
-    let mut postgres = settings.postgres.clone();
-    // tokio-postgres applies it to each address; the pool's limit covers the whole.
-    postgres.connect_timeout(settings.connect_timeout);
-    let manager = if postgres.get_ssl_mode() == SslMode::Disable {
-        Manager::from_config(postgres, NoTls, config)
-    } else {
-        Manager::from_config(postgres, tls()?, config)
-    };
-    Pool::builder(manager)
-        .max_size(settings.pool_size)
-        .wait_timeout(Some(settings.wait_timeout))
-        .create_timeout(Some(settings.connect_timeout))
-        .recycle_timeout(Some(settings.connect_timeout))
-        .runtime(Runtime::Tokio1)
-        .build()
-        .map_err(|error| Error::SetUp(error.to_string()))
-}
-
-/// A TLS connector that verifies certificates, and speaks ALPN so that `sslnegotiation=direct`
-/// in the URL works.
-///
-/// # Errors
-///
-/// When OpenSSL cannot be set up.
-pub fn tls() -> Result<MakeTlsConnector, Error> {
-    let mut builder = native_tls::TlsConnector::builder();
-    postgres_native_tls::set_postgresql_alpn(&mut builder);
-    let connector = builder
-        .build()
-        .map_err(|error| Error::SetUp(chain(&error)))?;
-    Ok(MakeTlsConnector::new(connector))
 }
 
 /// Whether the connection was gone, rather than the statement wrong.
-fn is_dead(connection: &Object, error: &tokio_postgres::Error) -> bool {
+fn is_dead(connection: &Client, error: &tokio_postgres::Error) -> bool {
     // What a server or a pooler sends on its way out, which may reach us long after it was sent.
     let farewell = error.code().is_some_and(|code| {
         let code = code.code();

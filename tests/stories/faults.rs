@@ -3,11 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::database_failures::behind_proxy;
 use crate::harness::model::{Script, held_halfway};
-use crate::harness::{Fault, World, eventually, signal};
+use crate::harness::{Fault, Reply, Running, World, eventually, signal};
 
 /// Short limits, so that a fault is over soon; long enough for two busy cores.
 async fn hurried() -> (World, crate::harness::Proxy) {
@@ -107,6 +109,53 @@ async fn a_connection_that_breaks_after_any_number_of_bytes_loses_and_doubles_no
     }
 }
 
+fn ask_at_once(chat: &Running, questions: usize) -> JoinSet<Reply> {
+    let question = |i| {
+        let request = chat.request(Method::POST, "/chat");
+        Reply::of(request.json(&json!({ "message": format!("question {i}") })))
+    };
+    (0..questions).map(question).collect()
+}
+
+#[tokio::test]
+async fn turns_share_a_connection_to_a_database_that_is_far_away() {
+    let (world, proxy) = behind_proxy().await;
+    let world = world.with("DATABASE_POOL_SIZE", 1);
+    let chat = world.chat().await;
+    assert_eq!(chat.ask("before").await.status, 200);
+    proxy.fault(Fault::Delay(Duration::from_millis(100)));
+    let started = Instant::now();
+    for reply in ask_at_once(&chat, 8).join_all().await {
+        assert_eq!(reply.status, 200);
+    }
+    // One after the other would be sixteen times there and back.
+    assert!(
+        started.elapsed() < Duration::from_millis(1_600),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_dies_under_several_turns_costs_none_of_them() {
+    let (world, proxy) = behind_proxy().await;
+    let world = world.with("DATABASE_POOL_SIZE", 1);
+    let chat = world.chat().await;
+    assert_eq!(chat.ask("before").await.status, 200);
+    proxy.fault(Fault::Delay(Duration::from_millis(200)));
+    let trips = proxy.round_trips();
+    let turns = ask_at_once(&chat, 6);
+    eventually(async || (proxy.round_trips() > trips).then_some(()))
+        .await
+        .unwrap();
+    proxy.cut_all();
+    for reply in turns.join_all().await {
+        assert_eq!(reply.status, 200);
+    }
+    assert_eq!(world.database.counts().await, (7, 14));
+    assert_eq!(world.model.asked().len(), 7);
+}
+
 #[tokio::test]
 async fn a_full_pool_is_an_error_in_its_time_and_recovers_by_itself() {
     let (world, _proxy) = behind_proxy().await;
@@ -122,25 +171,22 @@ async fn a_full_pool_is_an_error_in_its_time_and_recovers_by_itself() {
     tokio::spawn(connection);
     let lock = client.transaction().await.unwrap();
     lock.batch_execute("lock table messages").await.unwrap();
-    let waits = chat.ask("waits for the lock");
-    let refused = async {
-        let blocked = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-        eventually(async || (world.database.rows(blocked).await == [["1"]]).then_some(()))
-            .await
-            .unwrap();
-        let started = Instant::now();
-        let reply = chat.ask("finds no connection").await;
-        assert!(
-            started.elapsed() < Duration::from_secs(3),
-            "{:?}",
-            started.elapsed()
-        );
-        lock.rollback().await.unwrap();
-        reply
-    };
-    let (waited, refused) = tokio::join!(waits, refused);
-    assert_eq!(refused.error(), (500, "database_error".into()));
-    assert_eq!(waited.status, 200);
+    // Eight statements may wait on a connection, and no more.
+    let started = Instant::now();
+    let mut turns = ask_at_once(&chat, 12);
+    for _ in 0..4 {
+        let refused = turns.join_next().await.unwrap().unwrap();
+        assert_eq!(refused.error(), (500, "database_error".into()));
+    }
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+    lock.rollback().await.unwrap();
+    while let Some(waited) = turns.join_next().await {
+        assert_eq!(waited.unwrap().status, 200);
+    }
     assert_eq!(chat.ask("after").await.status, 200);
 }
 

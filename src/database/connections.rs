@@ -1,0 +1,245 @@
+//! The connections of an instance: made when they are needed, kept, shared while they are busy.
+//!
+//! The pool (deadpool) makes connections, keeps idle ones and limits their number. A statement
+//! takes an idle one; where there is none it follows the statements that are under way on another
+//! (tokio-postgres pipelines them), rather than wait until that has made its whole way there and
+//! back. Each statement is a transaction of its own, so nothing is shared but the wire.
+//!
+//! Never runs a statement.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Timeouts,
+};
+use postgres_native_tls::MakeTlsConnector;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Client, NoTls};
+
+use super::{Error, describe};
+use crate::config::DatabaseSettings;
+use crate::error::chain;
+
+/// Statements on one connection from which on another is made, while the pool may grow.
+const GROW: usize = 4;
+
+/// Statements that may be under way on one connection. The server runs them one after the other:
+/// many more would only wait there instead of here.
+const PIPELINE: usize = 8;
+
+/// The connections of an instance.
+#[derive(Debug)]
+pub(super) struct Connections {
+    settings: DatabaseSettings,
+    pool: OnceCell<Pool>,
+    /// Done when the first connection has been tried.
+    first: OnceCell<()>,
+    /// Who waits for one is served in turn: a connection that is shared may never come to rest.
+    places: Semaphore,
+    busy: Mutex<Vec<Weak<Connection>>>,
+}
+
+/// A place on a connection, for one statement.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    connection: Arc<Connection>,
+    _permit: SemaphorePermit<'a>,
+}
+
+/// A connection that statements are under way on; back in the pool when the last has ended.
+#[derive(Debug)]
+struct Connection {
+    /// There until it is dropped.
+    object: Option<Object>,
+    condemned: AtomicBool,
+}
+
+impl Connections {
+    /// Nothing is connected yet.
+    pub(super) fn new(settings: DatabaseSettings) -> Self {
+        Self {
+            pool: OnceCell::new(),
+            first: OnceCell::new(),
+            places: Semaphore::new(settings.pool_size * PIPELINE),
+            busy: Mutex::default(),
+            settings,
+        }
+    }
+
+    /// Makes the pool and its first connection.
+    pub(super) async fn warm(&self) {
+        if let Ok(pool) = self.pool().await {
+            self.connect_first(pool).await;
+        }
+    }
+
+    /// A place to run one statement.
+    pub(super) async fn get(&self, deadline: Instant) -> Result<Place<'_>, Error> {
+        let pool = self.pool().await?;
+        let get = async {
+            self.connect_first(pool).await;
+            let permit = timeout(self.settings.wait_timeout, self.places.acquire()).await;
+            let permit = permit.map_err(|_elapsed| PoolError::Timeout(TimeoutType::Wait))?;
+            Ok(Place {
+                _permit: permit.map_err(|_closed| PoolError::Closed)?,
+                connection: self.connection(pool).await?,
+            })
+        };
+        let place = timeout_at(deadline, get).await;
+        let place = place.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create)));
+        place.map_err(|error| {
+            Error::NoConnection(match error {
+                PoolError::Timeout(TimeoutType::Wait) => "the pool was busy for too long".into(),
+                PoolError::Timeout(_) => "connecting took too long".into(),
+                PoolError::Backend(error) => describe(&error),
+                error => chain(&error),
+            })
+        })
+    }
+
+    /// One connection for all who come while it is being made, rather than one each.
+    async fn connect_first(&self, pool: &Pool) {
+        self.first
+            .get_or_init(|| async { drop(pool.get().await) })
+            .await;
+    }
+
+    /// An idle one; else one that has little to do; else a new one; else the least busy of all.
+    async fn connection(&self, pool: &Pool) -> Result<Arc<Connection>, PoolError> {
+        let idle = pool.status().available > 0;
+        if !idle && let Some(connection) = self.least_busy(GROW) {
+            return Ok(connection);
+        }
+        let at_once = Timeouts {
+            wait: Some(Duration::ZERO),
+            ..pool.timeouts()
+        };
+        let object = match pool.timeout_get(&at_once).await {
+            Err(PoolError::Timeout(TimeoutType::Wait)) => match self.least_busy(PIPELINE) {
+                Some(connection) => return Ok(connection),
+                // All are being made, or condemned and not yet gone.
+                None => pool.get().await?,
+            },
+            object => object?,
+        };
+        let connection = Arc::new(Connection {
+            object: Some(object),
+            condemned: AtomicBool::new(false),
+        });
+        self.busy().push(Arc::downgrade(&connection));
+        Ok(connection)
+    }
+
+    /// The connection with the fewest statements under way, if these are fewer than `limit`.
+    fn least_busy(&self, limit: usize) -> Option<Arc<Connection>> {
+        let mut busy = self.busy();
+        busy.retain(|connection| connection.strong_count() > 0);
+        let least = busy
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|connection| !connection.is_closed())
+            .min_by_key(Arc::strong_count)?;
+        // This very reference is one of them.
+        (Arc::strong_count(&least) <= limit).then_some(least)
+    }
+
+    /// Nothing more is run on a connection that has failed, nor on any that is as old: a thawed
+    /// instance has lost them all. Statements that are under way on the others end as they may.
+    pub(super) fn condemn(&self, place: &Place<'_>) {
+        if place.connection.condemned.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        for other in self.busy().drain(..).filter_map(|other| other.upgrade()) {
+            other.condemned.store(true, Ordering::Relaxed);
+        }
+        if let Some(pool) = self.pool.get() {
+            pool.retain(|_, _| false);
+        }
+    }
+
+    fn busy(&self) -> MutexGuard<'_, Vec<Weak<Connection>>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn pool(&self) -> Result<&Pool, Error> {
+        self.pool
+            .get_or_try_init(|| async {
+                let settings = self.settings.clone();
+                // Parsing the CA bundle takes 10 ms and more of CPU: not on a thread that serves.
+                tokio::task::spawn_blocking(move || make_pool(&settings))
+                    .await
+                    .map_err(|error| Error::SetUp(error.to_string()))?
+            })
+            .await
+    }
+}
+
+impl Deref for Place<'_> {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.connection
+    }
+}
+
+impl Deref for Connection {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        self.object.as_ref().expect("taken by drop alone")
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(object) = self.object.take()
+            && *self.condemned.get_mut()
+        {
+            drop(Object::take(object));
+        }
+    }
+}
+
+fn make_pool(settings: &DatabaseSettings) -> Result<Pool, Error> {
+    let config = ManagerConfig {
+        // A look at the socket, no round trip: what it misses, the retry of `query` catches.
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let mut postgres = settings.postgres.clone();
+    // tokio-postgres applies it to each address; the pool's limit covers the whole.
+    postgres.connect_timeout(settings.connect_timeout);
+    let manager = if postgres.get_ssl_mode() == SslMode::Disable {
+        Manager::from_config(postgres, NoTls, config)
+    } else {
+        Manager::from_config(postgres, tls()?, config)
+    };
+    Pool::builder(manager)
+        .max_size(settings.pool_size)
+        .wait_timeout(Some(settings.wait_timeout))
+        .create_timeout(Some(settings.connect_timeout))
+        .recycle_timeout(Some(settings.connect_timeout))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| Error::SetUp(error.to_string()))
+}
+
+/// A TLS connector that verifies certificates, and speaks ALPN so that `sslnegotiation=direct`
+/// in the URL works.
+///
+/// # Errors
+///
+/// When OpenSSL cannot be set up.
+pub fn tls() -> Result<MakeTlsConnector, Error> {
+    let mut builder = native_tls::TlsConnector::builder();
+    postgres_native_tls::set_postgresql_alpn(&mut builder);
+    let connector = builder
+        .build()
+        .map_err(|error| Error::SetUp(chain(&error)))?;
+    Ok(MakeTlsConnector::new(connector))
+}
