@@ -89,15 +89,15 @@ pub struct ModelSettings {
 pub struct DatabaseSettings {
     /// `DATABASE_URL`, parsed. Its `Debug` leaves the password out.
     pub postgres: tokio_postgres::Config,
-    /// `DATABASE_POOL_SIZE`: connections an instance. A turn holds one for milliseconds, so a few
-    /// carry hundreds of turns; many instances together must stay below the server's limit.
+    /// `DATABASE_POOL_SIZE`: connections an instance. Statements share them, so a few carry hundreds
+    /// of turns; many instances together must stay below the server's limit.
     pub pool_size: usize,
     /// `DATABASE_CONNECT_TIMEOUT_MS`: a sleeping Neon needs about a second.
     pub connect_timeout: Duration,
-    /// `DATABASE_WAIT_TIMEOUT_MS`: for a free connection of the pool.
+    /// `DATABASE_WAIT_TIMEOUT_MS`: for a place on a connection.
     pub wait_timeout: Duration,
     /// `DATABASE_STATEMENT_TIMEOUT_MS`: a statement that takes longer fails, and its connection
-    /// is thrown away.
+    /// is not used again.
     pub statement_timeout: Duration,
 }
 

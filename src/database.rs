@@ -97,15 +97,15 @@ impl Database {
         }
     }
 
-    /// Runs a statement in one round trip, and once more on a fresh connection where the pooled
-    /// one turns out to be dead: a platform thaws an instance with connections that the server
+    /// Runs a statement in one round trip, and once more on a newer connection where the pooled one
+    /// turns out to be dead: a platform thaws an instance with connections that the server
     /// has closed long ago.
     ///
     /// # Errors
     ///
     /// When there is no connection in time, or the statement fails or takes too long; both
     /// attempts together take no longer than connecting and one statement may. A connection whose
-    /// statement took too long is thrown away, with those that idle beside it.
+    /// statement took too long is not used again, nor are those beside it.
     pub async fn query(
         &self,
         statement: &Statement,

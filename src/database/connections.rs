@@ -17,7 +17,7 @@ use deadpool_postgres::{
     Timeouts,
 };
 use postgres_native_tls::MakeTlsConnector;
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, OnceCell, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, NoTls};
@@ -28,6 +28,10 @@ use crate::error::chain;
 
 /// Statements on one connection from which on another is made, while the pool may grow.
 const GROW: usize = 4;
+
+/// A connection on which no statement has ended for so long may be waiting for a lock: while the pool
+/// may grow, no other statement follows there.
+const STALLED: Duration = Duration::from_millis(50);
 
 /// Statements that may be under way on one connection. The server runs them one after the other:
 /// many more would only wait there instead of here.
@@ -43,6 +47,8 @@ pub(super) struct Connections {
     /// Who waits for one is served in turn: a connection that is shared may never come to rest.
     places: Semaphore,
     busy: Mutex<Vec<Weak<Connection>>>,
+    /// Told whenever there is another connection to share.
+    made: Notify,
 }
 
 /// A place on a connection, for one statement.
@@ -58,6 +64,8 @@ struct Connection {
     /// There until it is dropped.
     object: Option<Object>,
     condemned: AtomicBool,
+    /// When the last statement on it ended, or the first began.
+    moved: Mutex<Instant>,
 }
 
 impl Connections {
@@ -68,6 +76,7 @@ impl Connections {
             first: OnceCell::new(),
             places: Semaphore::new(settings.pool_size * PIPELINE),
             busy: Mutex::default(),
+            made: Notify::new(),
             settings,
         }
     }
@@ -87,8 +96,8 @@ impl Connections {
             let permit = timeout(self.settings.wait_timeout, self.places.acquire()).await;
             let permit = permit.map_err(|_elapsed| PoolError::Timeout(TimeoutType::Wait))?;
             Ok(Place {
-                _permit: permit.map_err(|_closed| PoolError::Closed)?,
                 connection: self.connection(pool).await?,
+                _permit: permit.map_err(|_closed| PoolError::Closed)?,
             })
         };
         let place = timeout_at(deadline, get).await;
@@ -120,37 +129,57 @@ impl Connections {
             wait: Some(Duration::ZERO),
             ..pool.timeouts()
         };
-        let object = match pool.timeout_get(&at_once).await {
-            Err(PoolError::Timeout(TimeoutType::Wait)) => match self.least_busy(PIPELINE) {
-                Some(connection) => return Ok(connection),
-                // All are being made, or condemned and not yet gone.
-                None => pool.get().await?,
-            },
-            object => object?,
-        };
+        loop {
+            let made = self.made.notified();
+            let busy = match pool.timeout_get(&at_once).await {
+                Ok(object) => return Ok(self.share(object)),
+                Err(error) => error,
+            };
+            // Also where another could not be made.
+            if let Some(connection) = self.least_busy(PIPELINE) {
+                return Ok(connection);
+            }
+            if !matches!(busy, PoolError::Timeout(TimeoutType::Wait)) {
+                return Err(busy);
+            }
+            // All are being made, or condemned and not yet gone.
+            tokio::select! {
+                object = pool.get() => return Ok(self.share(object?)),
+                () = made => {}
+            }
+        }
+    }
+
+    fn share(&self, object: Object) -> Arc<Connection> {
         let connection = Arc::new(Connection {
             object: Some(object),
             condemned: AtomicBool::new(false),
+            moved: Mutex::new(Instant::now()),
         });
         self.busy().push(Arc::downgrade(&connection));
-        Ok(connection)
+        self.made.notify_waiters();
+        connection
     }
 
-    /// The connection with the fewest statements under way, if these are fewer than `limit`.
+    /// The connection with the fewest statements under way, if these are fewer than `limit`. One
+    /// that has stalled is the last choice, and none at all while there may be more.
     fn least_busy(&self, limit: usize) -> Option<Arc<Connection>> {
         let mut busy = self.busy();
         busy.retain(|connection| connection.strong_count() > 0);
-        let least = busy
+        let (stalled, least) = busy
             .iter()
             .filter_map(Weak::upgrade)
             .filter(|connection| !connection.is_closed())
-            .min_by_key(Arc::strong_count)?;
+            .map(|connection| (connection.has_stalled(), connection))
+            .min_by_key(|(stalled, connection)| (*stalled, Arc::strong_count(connection)))?;
         // This very reference is one of them.
-        (Arc::strong_count(&least) <= limit).then_some(least)
+        let free = Arc::strong_count(&least) <= limit;
+        (free && !(stalled && limit == GROW)).then_some(least)
     }
 
-    /// Nothing more is run on a connection that has failed, nor on any that is as old: a thawed
-    /// instance has lost them all. Statements that are under way on the others end as they may.
+    /// Nothing more is run on a connection that has failed, nor on the others that are there: a
+    /// thawed instance has lost them all. Statements that are under way on them end as they may,
+    /// and until then they keep their places in the pool.
     pub(super) fn condemn(&self, place: &Place<'_>) {
         if place.connection.condemned.swap(true, Ordering::Relaxed) {
             return;
@@ -177,6 +206,20 @@ impl Connections {
                     .map_err(|error| Error::SetUp(error.to_string()))?
             })
             .await
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let moved = &self.connection.moved;
+        *moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+impl Connection {
+    fn has_stalled(&self) -> bool {
+        let moved = *self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.elapsed() > STALLED
     }
 }
 

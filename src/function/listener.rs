@@ -8,6 +8,7 @@
 
 use std::io;
 
+use rustix::io::Errno;
 use rustix::net::{listen, sockopt};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
@@ -30,9 +31,11 @@ pub(super) fn tune() -> io::Result<()> {
         let Some(number) = name.to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        // Gone again, as the folder's own.
-        let Ok(file) = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) else {
-            continue;
+        let file = match pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) {
+            Ok(file) => file,
+            // Closed meanwhile.
+            Err(Errno::BADF) => continue,
+            Err(error) => return Err(error.into()),
         };
         // Whatever is no TCP socket refuses.
         if sockopt::set_tcp_nodelay(&file, true).is_ok() && sockopt::socket_acceptconn(&file)? {
