@@ -12,16 +12,15 @@ use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 use uuid::Uuid;
 
-use crate::app::{App, Ready};
-use crate::client;
-use crate::error::{Code, Detail, Failure};
-use crate::guard::Subject;
+use crate::app::App;
+use crate::error::{Detail, Failure};
 use crate::http::{Call, Reply, Route, empty, json};
 use crate::idempotency::Key;
 use crate::question::Question;
-use crate::session::{self, Asked};
-use crate::turn::{self, Event};
-use crate::{prompt, ui_message_stream};
+use crate::reader::Owner;
+use crate::session;
+use crate::turn::{self, Ask, Event};
+use crate::ui_message_stream;
 
 /// `POST`, `GET` and `DELETE /chat`
 pub const ROUTE: Route = Route {
@@ -43,32 +42,16 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
 
 /// A turn: begun in a task of its own, of which the response is the listener.
 async fn ask(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    let Ready {
-        settings, guard, ..
-    } = app.ready()?;
-    let question = Question::parse(&call.body, settings.limits)?;
-    let key = Key::read(&call.headers, &question)?;
-    let address = client::address(
-        &call.headers,
-        call.platform_address,
-        settings.proxy.as_ref(),
-    );
-    let network = client::network(address);
-    let network = client::hash(&settings.pseudonym_key, Utc::now(), &network);
-
-    let conversation = question.session_id.map(Subject::Conversation);
-    let subjects = [Subject::Everybody, Subject::Network(network)];
-    guard.check(subjects.into_iter().chain(conversation))?;
-    let place = guard.enter(settings.guard.turns_in_flight)?;
-
-    let asked = Asked {
-        prompt_bytes: prompt::bytes_without_history(&settings.book_title, &question),
+    let question = Question::parse(&call.body, app.ready()?.settings.limits)?;
+    let reader = Owner::read(&call.headers);
+    let ask = Ask {
+        key: Key::read(&call.headers, &question, reader.as_ref())?,
         question,
-        key,
-        network,
+        reader,
+        thread: None,
     };
     let streams = accepts_stream(&call.headers);
-    let events = turn::start(Arc::clone(&app), asked, place, &call.background);
+    let events = turn::ask(app, &call, ask)?;
     if streams {
         ui_message_stream::reply(events).await
     } else {
@@ -99,6 +82,7 @@ async fn collect(mut events: Receiver<Event>) -> Result<Reply, Failure> {
     let mut conversation = None;
     loop {
         match events.recv().await.ok_or_else(turn::panicked)? {
+            Event::Begun { .. } => {}
             Event::Started { session_id, .. } => conversation = Some(session_id),
             Event::Text(text) => response.push_str(&text),
             Event::Finished { stored_at, .. } => {
@@ -141,15 +125,15 @@ struct Message {
 /// `GET /chat?session_id=…&before=…`: a page of the conversation, oldest message first.
 async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
     let database = &app.ready()?.database;
-    let session_id = session_id(call)?.ok_or_else(no_such_conversation)?;
+    let session_id = session_id(call)?.ok_or_else(Failure::no_conversation)?;
     let before = match call.parameter("before") {
         None => None,
         Some(id) => Some(id.parse().map_err(|_| {
             wrong_parameter("before", "must be the id of a message of the conversation")
         })?),
     };
-    let messages = session::read(database, session_id, before).await?;
-    let messages = messages.ok_or_else(no_such_conversation)?.into_iter();
+    let messages = session::read(database, session_id, Owner::read(&call.headers), before).await?;
+    let messages = messages.ok_or_else(Failure::no_conversation)?.into_iter();
     let messages = messages.map(|message| Message {
         id: message.id,
         role: message.role,
@@ -170,7 +154,7 @@ async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
 async fn forget(app: &App, call: &Call) -> Result<Reply, Failure> {
     let database = &app.ready()?.database;
     if let Some(session_id) = session_id(call)? {
-        session::forget(database, session_id).await?;
+        session::forget(database, session_id, Owner::read(&call.headers)).await?;
     }
     let mut reply = Response::new(empty());
     *reply.status_mut() = StatusCode::NO_CONTENT;
@@ -189,13 +173,10 @@ fn wrong_parameter(field: &'static str, message: &str) -> Failure {
     Failure::invalid("The request is not valid.", vec![Detail { field, message }])
 }
 
-fn no_such_conversation() -> Failure {
-    Failure::new(Code::NotFound, "There is no such conversation.")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
     use tokio::sync::mpsc;
 
     #[tokio::test]

@@ -52,7 +52,7 @@ codes! {
     InvalidRequest: "invalid_request", BAD_REQUEST;
     /// The `Origin` is not on the list of `CORS_ORIGINS`.
     OriginNotAllowed: "origin_not_allowed", FORBIDDEN;
-    /// No route has this path.
+    /// No route has this path, or there is no such conversation or message for this reader.
     NotFound: "not_found", NOT_FOUND;
     /// The route does not know this method.
     MethodNotAllowed: "method_not_allowed", METHOD_NOT_ALLOWED;
@@ -60,6 +60,8 @@ codes! {
     PayloadTooLarge: "payload_too_large", PAYLOAD_TOO_LARGE;
     /// The body is not `application/json`.
     UnsupportedMediaType: "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
+    /// A request of ChatKit's that this server does not know what to do with.
+    NotSupported: "not_supported", NOT_IMPLEMENTED;
     /// The same request, by its `Idempotency-Key`, is still being answered.
     InProgress: "in_progress", CONFLICT;
     /// The `Idempotency-Key` was used for another request.
@@ -106,6 +108,8 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// The conversation that holds the question, once it is stored.
     pub session_id: Option<Uuid>,
+    /// The question was stored, and is not kept.
+    pub taken_back: bool,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     logged: AtomicBool,
 }
@@ -119,6 +123,7 @@ impl Failure {
             details: Vec::new(),
             retry_after: None,
             session_id: None,
+            taken_back: false,
             cause: None,
             logged: AtomicBool::new(false),
         }
@@ -131,6 +136,12 @@ impl Failure {
             details,
             ..Self::new(Code::InvalidRequest, message)
         }
+    }
+
+    /// There is no such conversation, or it is somebody else's: nobody is told which.
+    #[must_use]
+    pub fn no_conversation() -> Self {
+        Self::new(Code::NotFound, "There is no such conversation.")
     }
 
     /// A failure that should not exist; `cause` says in the log which one.
@@ -168,6 +179,17 @@ impl Failure {
     #[must_use]
     pub fn in_session(mut self, session_id: Uuid) -> Self {
         self.session_id = Some(session_id);
+        self
+    }
+
+    /// The same for a question that was stored and is not kept.
+    #[must_use]
+    pub fn taken_back(mut self) -> Self {
+        self.taken_back = true;
+        if self.code != Code::ContentRefused {
+            self.message =
+                "Your question was not answered, and is not kept. Please ask again.".into();
+        }
         self
     }
 

@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::{Code, Failure};
+use crate::reader::Owner;
 
-/// Refusals that are remembered at the most; about 64 bytes each.
+/// Refusals that are remembered at the most; about 112 bytes each.
 const MAX_REFUSALS: usize = 16 * 1024;
 
 /// How long an instance takes the day's budget for spent without looking again.
@@ -66,8 +67,9 @@ impl Prices {
 pub enum Subject {
     /// A network, by its hash of the day.
     Network([u8; 16]),
-    /// A conversation.
-    Conversation(Uuid),
+    /// A conversation of this reader's. For others it may be an unknown one, and what is remembered
+    /// of it is not for them.
+    Conversation(Uuid, Option<Owner>),
     /// Everybody: the day's budget.
     Everybody,
 }
@@ -104,7 +106,7 @@ impl Refusal {
             ),
             Self::Budget => (
                 Code::BudgetExhausted,
-                "The assistant has answered all it can for today. Please come back tomorrow.",
+                "The assistant has answered all it can for now. Please come back later.",
             ),
         };
         Failure::new(code, message).retry_after(wait)
@@ -114,8 +116,18 @@ impl Refusal {
 /// An instance's memory.
 #[derive(Debug, Default)]
 pub struct Guard {
-    refusals: Mutex<HashMap<Subject, (Refusal, Instant)>>,
+    refusals: Mutex<HashMap<Subject, Remembered>>,
     in_flight: Arc<AtomicUsize>,
+}
+
+/// A refusal that is remembered.
+#[derive(Debug, Clone, Copy)]
+struct Remembered {
+    refusal: Refusal,
+    /// Until then it is taken for granted.
+    until: Instant,
+    /// Until then it is told to last.
+    ends: Instant,
 }
 
 /// A place among the turns of an instance; dropping it makes room.
@@ -154,7 +166,7 @@ impl Guard {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         for subject in subjects {
             match refusals.get(&subject) {
-                Some((refusal, until)) if *until > now => return Err(refusal.failure(*until - now)),
+                Some(it) if it.until > now => return Err(it.refusal.failure(it.ends - now)),
                 Some(_) => drop(refusals.remove(&subject)),
                 None => {}
             }
@@ -166,19 +178,24 @@ impl Guard {
     /// what is reserved now may be settled soon.
     pub fn remember(&self, subject: Subject, refusal: Refusal, wait: Duration) {
         let now = Instant::now();
-        let wait = match refusal {
+        let memory = match refusal {
             Refusal::Budget => wait.min(BUDGET_MEMORY),
             _ => wait,
         };
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         if refusals.len() >= MAX_REFUSALS {
-            refusals.retain(|_, (_, until)| *until > now);
+            refusals.retain(|_, it| it.until > now);
             // All of them still hold: forget them, and let the database say it once more.
             if refusals.len() >= MAX_REFUSALS {
                 refusals.clear();
             }
         }
-        refusals.insert(subject, (refusal, now + wait));
+        let remembered = Remembered {
+            refusal,
+            until: now + memory,
+            ends: now + wait,
+        };
+        refusals.insert(subject, remembered);
     }
 }
 

@@ -28,7 +28,7 @@ pub const ROUTE: Route = Route {
 const CHECK: Statement = Statement {
     name: "health",
     // The newest that the functions need.
-    sql: "select exists (select from pg_proc where proname = 'begin_turn')",
+    sql: "select to_regclass('message_feedback') is not null",
 };
 
 #[derive(Serialize)]

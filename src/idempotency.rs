@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Detail, Failure};
 use crate::question::Question;
+use crate::reader::Owner;
 
 /// The header, as the IETF's draft on idempotency keys names it.
 pub const HEADER: &str = "idempotency-key";
@@ -20,7 +21,7 @@ const MAX_LENGTH: usize = 255;
 pub struct Key {
     /// Of the key.
     pub key: [u8; 32],
-    /// Of the question, so that a key that comes back with another one is noticed.
+    /// Of the question and its reader, so that a key that comes back with another one is noticed.
     pub request: [u8; 32],
 }
 
@@ -30,7 +31,11 @@ impl Key {
     /// # Errors
     ///
     /// 400 `invalid_request` when the key is empty, too long or not visible ASCII.
-    pub fn read(headers: &HeaderMap, question: &Question) -> Result<Option<Self>, Failure> {
+    pub fn read(
+        headers: &HeaderMap,
+        question: &Question,
+        reader: Option<&Owner>,
+    ) -> Result<Option<Self>, Failure> {
         let Some(value) = headers.get(HEADER) else {
             return Ok(None);
         };
@@ -47,13 +52,14 @@ impl Key {
         }
         Ok(Some(Self {
             key: Sha256::digest(bytes).into(),
-            request: fingerprint(question),
+            request: fingerprint(question, reader),
         }))
     }
 }
 
-/// The same for the same question, however its JSON was written.
-fn fingerprint(question: &Question) -> [u8; 32] {
+/// The same for the same question of the same reader, however its JSON was written. A reader's
+/// answers are replayed to nobody else.
+fn fingerprint(question: &Question, reader: Option<&Owner>) -> [u8; 32] {
     let session = question.session_id.map(|id| id.to_string());
     let fields = [
         Some(&question.message),
@@ -67,6 +73,7 @@ fn fingerprint(question: &Question) -> [u8; 32] {
         hash.update(length.to_be_bytes());
         hash.update(field.map_or("", |text| text));
     }
+    hash.update(reader.map_or(&[][..], Owner::as_bytes));
     hash.finalize().into()
 }
 
@@ -85,7 +92,7 @@ mod tests {
     fn read(key: &[u8], question: &Question) -> Result<Option<Key>, Failure> {
         let mut headers = HeaderMap::new();
         headers.insert(HEADER, http::HeaderValue::from_bytes(key).unwrap());
-        Key::read(&headers, question)
+        Key::read(&headers, question, None)
     }
 
     #[test]
@@ -101,7 +108,11 @@ mod tests {
     #[test]
     fn a_key_is_visible_and_of_a_sane_length() {
         let question = question("hi", None);
-        assert!(Key::read(&HeaderMap::new(), &question).unwrap().is_none());
+        assert!(
+            Key::read(&HeaderMap::new(), &question, None)
+                .unwrap()
+                .is_none()
+        );
         assert!(read(&[b'k'; 255], &question).is_ok());
         for wrong in [&b""[..], &[b'k'; 256], b"caf\xc3\xa9"] {
             let failure = read(wrong, &question).unwrap_err();

@@ -7,14 +7,16 @@
 //! 3. [`http`]: the edge. Limits, CORS ([`cors`]), request ids, panics; every error leaves here.
 //!    Who asks ([`client`]) and what may be spent ([`guard`]) is known from here on.
 //! 4. [`chat`]: the route. Asking starts a [`turn`], top to bottom; only that composes the steps
-//!    below, and they never import each other.
+//!    below, and they never import each other. [`chatkit`] is the same for OpenAI's ChatKit.
 //!    - [`question`]: what a reader sent, parsed into a type that cannot be invalid
 //!    - [`idempotency`]: what makes two requests the same one
+//!    - [`reader`]: whom a conversation belongs to
 //!    - [`session`]: the conversation in PostgreSQL, one statement before the model and one after
 //!    - [`retrieval`]: passages of the book; none yet
 //!    - [`prompt`]: question and history in, the model's messages out; pure
 //!    - [`llm`]: the model's call and its answer
-//! 5. The turn's events become a response: JSON in [`chat`], or [`ui_message_stream`] over [`sse`].
+//! 5. The turn's events become a response: JSON in [`chat`], or over [`sse`] a stream:
+//!    [`ui_message_stream`], or ChatKit's.
 //! 6. [`health`]: the other route.
 //!
 //! Beside the walk: [`app`] is what an instance makes once, [`config`] the settings, [`database`]
@@ -22,6 +24,7 @@
 
 pub mod app;
 pub mod chat;
+pub mod chatkit;
 pub mod client;
 pub mod config;
 pub mod cors;
@@ -35,6 +38,7 @@ pub mod idempotency;
 pub mod llm;
 pub mod prompt;
 pub mod question;
+pub mod reader;
 pub mod retrieval;
 pub mod session;
 pub mod sse;

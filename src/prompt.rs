@@ -15,6 +15,9 @@ use crate::session::{Author, PastMessage};
 const PERSONA: &str = include_str!("prompts/persona.md");
 const SELECTED_PASSAGE: &str = include_str!("prompts/passage.md");
 
+/// Ends an answer that was cut short, so that the model does not take it for whole.
+const CUT_SHORT: &str = "[This answer was cut short here.]";
+
 /// A message to the model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Message<'a> {
@@ -98,7 +101,11 @@ fn past_message<'a>(past: &'a PastMessage, mark: &str) -> Message<'a> {
     match (past.author, &past.selected_text) {
         (Author::Assistant, _) => Message {
             role: Role::Assistant,
-            content: Cow::Borrowed(&past.content),
+            content: if past.cancelled {
+                format!("{}\n\n{CUT_SHORT}", past.content).into()
+            } else {
+                Cow::Borrowed(&past.content)
+            },
         },
         (Author::User, None) => user(&past.content),
         (Author::User, Some(selected)) => user(about(selected, &past.content, mark)),
@@ -162,6 +169,7 @@ mod tests {
 
     fn past(author: Author, content: &str, selected_text: Option<&str>) -> PastMessage {
         PastMessage {
+            cancelled: false,
             author,
             content: content.into(),
             selected_text: selected_text.map(Into::into),

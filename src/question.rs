@@ -45,12 +45,32 @@ impl Question {
         let message = wrong.message(&mut fields, limits.message);
         let session_id = wrong.session_id(&mut fields);
         let selected_text = wrong.selected_text(&mut fields, limits.selected_text);
-        if !wrong.0.is_empty() {
-            return Err(Failure::invalid("The request is not valid.", wrong.0));
-        }
-        Ok(Self {
+        wrong.unless(Self {
             message,
             session_id,
+            selected_text,
+        })
+    }
+
+    /// Checks texts that come in other fields than those of `POST /chat`, beside what is `wrong`
+    /// already; in no conversation yet.
+    ///
+    /// # Errors
+    ///
+    /// 400 `invalid_request` with every field that is wrong, all at once.
+    pub fn check(
+        (message_field, message): (&'static str, String),
+        (passage_field, passage): (&'static str, Option<String>),
+        limits: Limits,
+        wrong: Vec<Detail>,
+    ) -> Result<Self, Failure> {
+        let mut wrong = Wrong(wrong);
+        wrong.check_message(message_field, &message, limits.message);
+        let selected_text =
+            passage.and_then(|text| wrong.passage(passage_field, text, limits.selected_text));
+        wrong.unless(Self {
+            message,
+            session_id: None,
             selected_text,
         })
     }
@@ -71,10 +91,7 @@ impl Wrong {
     fn message(&mut self, fields: &mut Map<String, Value>, limit: usize) -> String {
         match fields.remove("message") {
             Some(Value::String(text)) => {
-                if text.trim().is_empty() {
-                    self.add::<()>("message", "must not be blank");
-                }
-                self.check_text("message", &text, limit);
+                self.check_message("message", &text, limit);
                 text
             }
             None | Some(Value::Null) => self.add("message", "is required"),
@@ -94,11 +111,30 @@ impl Wrong {
     fn selected_text(&mut self, fields: &mut Map<String, Value>, limit: usize) -> Option<String> {
         match fields.remove("selected_text") {
             None | Some(Value::Null) => None,
-            Some(Value::String(text)) => {
-                self.check_text("selected_text", &text, limit);
-                Some(text).filter(|text| !text.trim().is_empty())
-            }
+            Some(Value::String(text)) => self.passage("selected_text", text, limit),
             Some(_) => self.add("selected_text", "must be a string or null"),
+        }
+    }
+
+    fn check_message(&mut self, field: &'static str, text: &str, limit: usize) {
+        if text.trim().is_empty() {
+            self.add::<()>(field, "must not be blank");
+        }
+        self.check_text(field, text, limit);
+    }
+
+    /// A blank one is none.
+    fn passage(&mut self, field: &'static str, text: String, limit: usize) -> Option<String> {
+        self.check_text(field, &text, limit);
+        Some(text).filter(|text| !text.trim().is_empty())
+    }
+
+    /// The question, unless anything is wrong with it.
+    fn unless(self, question: Question) -> Result<Question, Failure> {
+        if self.0.is_empty() {
+            Ok(question)
+        } else {
+            Err(Failure::invalid("The request is not valid.", self.0))
         }
     }
 

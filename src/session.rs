@@ -3,18 +3,21 @@
 //! A turn has one statement before the model ([`begin`]) and one after ([`finish`]), each a
 //! single round trip and each safe to run twice, for every id comes from here. They are calls of
 //! functions of the database, in `migrations/`. Beside the turn: [`read`] a conversation,
-//! [`forget`] it.
+//! [`forget`] it; what a reader does with conversations of their own is in [`thread`].
 //!
 //! It never speaks to the model and never decides what an answer is.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use std::time::Instant;
+
+use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
 mod begin;
 mod end;
 mod page;
+pub mod thread;
 
-pub use begin::{Asked, Begun, begin};
+pub use begin::{Asked, Begun, InThread, begin};
 pub use end::{fail, finish, refuse};
 pub use page::{Message, forget, read};
 
@@ -29,7 +32,31 @@ pub struct Turn {
     pub answer_id: Uuid,
     /// The messages before the question, oldest first.
     pub history: Vec<PastMessage>,
+    /// When the conversation began, by the database's clock.
+    pub session_created_at: DateTime<Utc>,
+    /// When the question was stored, by the database's clock.
+    pub question_created_at: DateTime<Utc>,
+    /// When the turn began: by the database's clock, and by ours.
+    begun: (DateTime<Utc>, Instant),
+    /// The last message that a retried question's new answer replaces, by its `seq`.
+    replaces: Option<i64>,
     reservation: Reservation,
+}
+
+impl Turn {
+    /// The time by the database's clock, as near as ours can tell, in the whole microseconds that
+    /// the database keeps.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        let (at, instant) = self.begun;
+        (at + instant.elapsed()).trunc_subsecs(6)
+    }
+
+    /// Whether its question was stored and answered before.
+    #[must_use]
+    pub fn is_retry(&self) -> bool {
+        self.replaces.is_some()
+    }
 }
 
 /// What a turn may cost at the most, taken from the day's budget in advance.
@@ -49,6 +76,8 @@ pub struct PastMessage {
     pub content: String,
     /// The passage that a reader asked about.
     pub selected_text: Option<String>,
+    /// The reader stopped it before it was whole.
+    pub cancelled: bool,
 }
 
 /// Who wrote a message.
@@ -58,6 +87,16 @@ pub enum Author {
     User,
     /// The model.
     Assistant,
+}
+
+impl Author {
+    /// By the role as the database has it.
+    fn of(role: &str) -> Self {
+        match role {
+            "assistant" => Self::Assistant,
+            _ => Self::User,
+        }
+    }
 }
 
 /// An answer that was stored before.

@@ -1,12 +1,13 @@
 //! Server-sent events: the framing, and a response's body that a turn's events feed.
 //!
-//! It knows no protocol; each has an encoder of its own, a function from an event to frames.
+//! It knows no protocol; each implements [`Protocol`].
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
 use http_body::{Body, Frame};
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
@@ -15,9 +16,36 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::http::BoxError;
 use crate::turn::{self, Event};
 
-/// The longest silence. A comment then keeps proxies from closing the connection, and lets us
+/// The longest silence. A frame then keeps proxies from closing the connection, and lets us
 /// notice a reader who has left: the runtime notices only when it writes.
 const HEARTBEAT: Duration = Duration::from_secs(3);
+
+/// A protocol that a turn is told in.
+pub trait Protocol: Send + Unpin + 'static {
+    /// A frame that fills a long silence.
+    const HEARTBEAT: &'static [u8];
+
+    /// Appends what an event is in this protocol; of some it is nothing.
+    fn encode(&mut self, event: &Event, frames: &mut Vec<u8>);
+}
+
+/// A frame that no protocol takes for anything.
+pub const COMMENT: &[u8] = b": keep-alive\n\n";
+
+/// The headers of a stream.
+pub const HEADERS: [(HeaderName, HeaderValue); 4] = [
+    (
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    ),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    (header::CONNECTION, HeaderValue::from_static("keep-alive")),
+    // Proxies that know it pass each piece on at once.
+    (
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    ),
+];
 
 /// About how much is written at once to a reader who is slower than the model.
 const FRAME: usize = 16 * 1024;
@@ -38,22 +66,22 @@ pub fn json(value: &impl Serialize, frames: &mut Vec<u8>) {
 }
 
 /// The body of a streamed turn. Dropping it ends the turn.
-pub struct EventStream {
+pub struct EventStream<P> {
     first: Option<Event>,
     events: Receiver<Event>,
-    encode: fn(&Event, &mut Vec<u8>),
+    protocol: P,
     heartbeat: Pin<Box<Sleep>>,
     ended: bool,
 }
 
-impl EventStream {
+impl<P: Protocol> EventStream<P> {
     /// `first` is the event that was waited for before the response began.
     #[must_use]
-    pub fn new(first: Event, events: Receiver<Event>, encode: fn(&Event, &mut Vec<u8>)) -> Self {
+    pub fn new(first: Event, events: Receiver<Event>, protocol: P) -> Self {
         Self {
             first: Some(first),
             events,
-            encode,
+            protocol,
             heartbeat: Box::pin(sleep(HEARTBEAT)),
             ended: false,
         }
@@ -69,7 +97,7 @@ impl EventStream {
     }
 }
 
-impl Body for EventStream {
+impl<P: Protocol> Body for EventStream<P> {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -82,7 +110,7 @@ impl Body for EventStream {
             let Poll::Ready(event) = self.poll_event(context) else {
                 break;
             };
-            (self.encode)(&event, &mut frames);
+            self.protocol.encode(&event, &mut frames);
             self.ended = matches!(event, Event::Finished { .. } | Event::Failed(_));
         }
         if frames.is_empty() {
@@ -92,7 +120,7 @@ impl Body for EventStream {
             if self.heartbeat.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
             }
-            frames.extend_from_slice(b": keep-alive\n\n");
+            frames.extend_from_slice(P::HEARTBEAT);
         }
         self.heartbeat.as_mut().reset(Instant::now() + HEARTBEAT);
         Poll::Ready(Some(Ok(Frame::data(frames.into()))))
@@ -106,11 +134,17 @@ mod tests {
     use tokio::sync::mpsc;
     use uuid::Uuid;
 
-    fn encode(event: &Event, frames: &mut Vec<u8>) {
-        match event {
-            Event::Text(text) => data(text, frames),
-            Event::Failed(failure) => data(failure.code.as_str(), frames),
-            _ => {}
+    struct Plain;
+
+    impl Protocol for Plain {
+        const HEARTBEAT: &'static [u8] = COMMENT;
+
+        fn encode(&mut self, event: &Event, frames: &mut Vec<u8>) {
+            match event {
+                Event::Text(text) => data(text, frames),
+                Event::Failed(failure) => data(failure.code.as_str(), frames),
+                _ => {}
+            }
         }
     }
 
@@ -118,10 +152,11 @@ mod tests {
         Event::Started {
             session_id: Uuid::nil(),
             answer_id: Uuid::nil(),
+            began_at: chrono::Utc::now(),
         }
     }
 
-    async fn read(stream: EventStream) -> String {
+    async fn read(stream: EventStream<Plain>) -> String {
         let bytes = stream.collect().await.unwrap().to_bytes();
         String::from_utf8(bytes.to_vec()).unwrap()
     }
@@ -146,16 +181,16 @@ mod tests {
             };
             events.send(finished).await.unwrap();
         });
-        let panicking = read(EventStream::new(started(), panicking, encode)).await;
+        let panicking = read(EventStream::new(started(), panicking, Plain)).await;
         assert_eq!(panicking, "data: Half an\n\ndata: internal_error\n\n");
-        let neighbour = read(EventStream::new(started(), neighbour, encode)).await;
+        let neighbour = read(EventStream::new(started(), neighbour, Plain)).await;
         assert_eq!(neighbour, "data: Whole.\n\n");
     }
 
     #[tokio::test(start_paused = true)]
     async fn silence_is_filled_with_comments_and_a_crowd_of_events_shares_a_frame() {
         let (events, listener) = mpsc::channel(8);
-        let mut stream = EventStream::new(started(), listener, encode);
+        let mut stream = EventStream::new(started(), listener, Plain);
         let frame = stream.frame().await.unwrap().unwrap().into_data().unwrap();
         assert_eq!(frame, ": keep-alive\n\n");
         for text in ["a", "b", "c"] {

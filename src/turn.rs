@@ -24,13 +24,15 @@ use crate::app::{App, Ready};
 use crate::client;
 use crate::config::Settings;
 use crate::error::{Code, Failure, chain};
-use crate::guard::Place;
-use crate::http::Background;
+use crate::guard::{Place, Subject};
+use crate::http::{Background, Call};
+use crate::idempotency::Key;
 use crate::llm::{self, Usage};
 use crate::prompt::{self, Message};
 use crate::question::Question;
+use crate::reader::Owner;
 use crate::retrieval;
-use crate::session::{self, Asked, Begun, State, StoredAnswer, Turn};
+use crate::session::{self, Asked, Begun, InThread, State, StoredAnswer, Turn};
 
 /// Pieces of an answer that may wait for a slow reader; then the model has to wait, too.
 const WAITING_EVENTS: usize = 32;
@@ -48,22 +50,36 @@ const SLOW_READER: Duration = Duration::from_millis(500);
 /// How long the last event may take to be written.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// What happens in a turn, in this order: `Started`, `Text` once and more, `Finished`. `Failed`
-/// may come instead of any of them, and is then the last.
+/// What happens in a turn, in this order: `Begun` unless the answer is a replay, `Started`, `Text`
+/// once and more, `Finished`. `Failed` may come instead of any of them, and is then the last.
 #[derive(Debug)]
 pub enum Event {
+    /// The question is stored; the model is being asked. Times are the database's.
+    Begun {
+        /// The conversation.
+        session_id: Uuid,
+        /// When that began.
+        session_created_at: DateTime<Utc>,
+        /// The question.
+        question_id: Uuid,
+        /// When it was stored.
+        question_created_at: DateTime<Utc>,
+    },
     /// The first piece of the answer is there.
     Started {
         /// The conversation.
         session_id: Uuid,
         /// The answer that will be stored.
         answer_id: Uuid,
+        /// When it began, by the database's clock.
+        began_at: DateTime<Utc>,
     },
     /// The next piece of the answer, never empty.
     Text(String),
     /// The answer is whole and stored.
     Finished {
-        /// When it was stored, by the database's clock.
+        /// The time that it bears, by the database's clock: when it was stored, or in a thread when
+        /// it began.
         stored_at: DateTime<Utc>,
         /// Why the model stopped, in its provider's words; `stop` for a replayed answer.
         finish_reason: String,
@@ -74,14 +90,68 @@ pub enum Event {
     Failed(Failure),
 }
 
-/// Starts the turn; its events are what this returns. Dropping that ends the turn.
-#[must_use]
-pub fn start(
-    app: Arc<App>,
-    asked: Asked,
-    place: Place,
-    background: &Background,
-) -> Receiver<Event> {
+impl Event {
+    fn begun(turn: &Turn) -> Self {
+        Self::Begun {
+            session_id: turn.session_id,
+            session_created_at: turn.session_created_at,
+            question_id: turn.question_id,
+            question_created_at: turn.question_created_at,
+        }
+    }
+}
+
+/// A turn that a route asks for.
+#[derive(Debug)]
+pub struct Ask {
+    /// The question.
+    pub question: Question,
+    /// Its `Idempotency-Key`.
+    pub key: Option<Key>,
+    /// Whose token came with it.
+    pub reader: Option<Owner>,
+    /// For a conversation that must be the reader's own.
+    pub thread: Option<InThread>,
+}
+
+/// Starts a turn, unless its instance is full or remembers that it must be refused; its events are
+/// what this returns. Dropping that ends the turn.
+///
+/// # Errors
+///
+/// 429 or 503 where it is refused, 500 while a setting is wrong.
+pub fn ask(app: Arc<App>, call: &Call, ask: Ask) -> Result<Receiver<Event>, Failure> {
+    let Ready {
+        settings, guard, ..
+    } = app.ready()?;
+    let address = client::address(
+        &call.headers,
+        call.platform_address,
+        settings.proxy.as_ref(),
+    );
+    let network = client::network(address);
+    let network = client::hash(&settings.pseudonym_key, Utc::now(), &network);
+
+    let conversation = ask
+        .question
+        .session_id
+        .map(|id| Subject::Conversation(id, ask.reader));
+    let subjects = [Subject::Everybody, Subject::Network(network)];
+    guard.check(subjects.into_iter().chain(conversation))?;
+    let place = guard.enter(settings.guard.turns_in_flight)?;
+
+    let asked = Asked {
+        prompt_bytes: prompt::bytes_without_history(&settings.book_title, &ask.question),
+        question: ask.question,
+        key: ask.key,
+        network,
+        reader: ask.reader,
+        thread: ask.thread,
+    };
+    Ok(start(app, asked, place, &call.background))
+}
+
+fn start(app: Arc<App>, asked: Asked, place: Place, background: &Background) -> Receiver<Event> {
     let (events, listener) = mpsc::channel(WAITING_EVENTS);
     let turn = async move {
         let run = AssertUnwindSafe(run(&app, &asked, &events));
@@ -129,6 +199,7 @@ async fn run(app: &App, asked: &Asked, events: &Sender<Event>) -> Result<Option<
         Begun::Answered(answer) => return Ok(replay(answer, events).await),
         Begun::InProgress => return Err(in_progress()),
         Begun::KeyReused => return Err(key_reused()),
+        Begun::NoSession => return Err(Failure::no_conversation()),
         Begun::Refused {
             subject,
             refusal,
@@ -139,6 +210,8 @@ async fn run(app: &App, asked: &Asked, events: &Sender<Event>) -> Result<Option<
         }
     };
     Span::current().record("session_id", tracing::field::display(turn.session_id));
+    // A reader who has left is seen where the model is waited for.
+    let _ = events.send(Event::begun(&turn)).await;
 
     let passages = if question.selected_text.is_some() {
         Vec::new()
@@ -168,8 +241,7 @@ async fn run(app: &App, asked: &Asked, events: &Sender<Event>) -> Result<Option<
         () = sleep(settings.model.timeout + SLOW_READER) => Ending::SlowReader,
     };
     let free_of_charge = matches!(&ending, Ending::Failed(error) if error.is_free_of_charge());
-    let taken_back = settings.moderation && !answer.cleared;
-    let outcome = store(ready, &turn, &answer, ending).await;
+    let outcome = store(ready, asked, &turn, &answer, ending).await;
     if let Err(_) | Ok(None) = &outcome {
         // Without it the key is free when its lease ends: no reason to fail in another way.
         let failed = session::fail(database, &turn, asked.key.as_ref(), free_of_charge).await;
@@ -180,16 +252,22 @@ async fn run(app: &App, asked: &Asked, events: &Sender<Event>) -> Result<Option<
             );
         }
     }
-    if taken_back {
-        return outcome;
-    }
-    // The question is stored: who asks again can do so in the same conversation.
-    outcome.map_err(|failure| failure.in_session(turn.session_id))
+    // Unless it is taken back the question is stored: who asks again can do so in the same
+    // conversation.
+    outcome.map_err(|failure| {
+        if failure.taken_back {
+            failure
+        } else {
+            failure.in_session(turn.session_id)
+        }
+    })
 }
 
 /// What the model has said so far.
 #[derive(Default)]
 struct Answer {
+    /// By the database's clock, as near as ours can tell.
+    began_at: Option<DateTime<Utc>>,
     /// The moderation has nothing against the question, or is off.
     cleared: bool,
     text: String,
@@ -243,9 +321,12 @@ async fn speak(
     };
     answer.cleared = true;
     let mut stream = asked?;
+    let began_at = turn.now();
+    answer.began_at = Some(began_at);
     let started = Event::Started {
         session_id: turn.session_id,
         answer_id: turn.answer_id,
+        began_at,
     };
     // A reader who has left is seen where this is waited for.
     let _ = events.send(started).await;
@@ -272,38 +353,69 @@ fn safety_identifier(settings: &Settings, turn: &Turn) -> String {
 /// Stores what there is of an answer; the last event, if anybody is there to hear it.
 async fn store(
     ready: &Ready,
+    asked: &Asked,
     turn: &Turn,
     answer: &Answer,
     ending: Ending,
 ) -> Result<Option<Event>, Failure> {
     let database = &ready.database;
+    // In a thread it bears the time at which it began, for that was told when it did.
+    let began_at = answer.began_at.filter(|_| asked.thread.is_some());
     // Whole is whole, whoever has left while its usage was waited for.
     if let Some(finish_reason) = &answer.finish_reason {
         let cost = answer.usage.and_then(|usage| {
             let prices = &ready.settings.prices;
             Some(prices.cost(usage.prompt_tokens?, usage.completion_tokens?))
         });
-        let stored_at =
-            session::finish(database, turn, &answer.text, State::Complete, cost).await?;
+        let stored_at = session::finish(
+            database,
+            turn,
+            &answer.text,
+            State::Complete,
+            cost,
+            began_at,
+        )
+        .await?;
         return Ok(Some(Event::Finished {
             stored_at: stored_at.ok_or_else(deleted)?,
             finish_reason: finish_reason.clone(),
             usage: answer.usage,
         }));
     }
-    if ready.settings.moderation && !answer.cleared {
-        session::refuse(database, turn).await?;
+    // One without a verdict of the moderation, unless it had one before.
+    let taken_back = ready.settings.moderation && !answer.cleared && !turn.is_retry();
+    if taken_back {
+        let title = asked.thread.as_ref().and_then(|it| it.title.as_deref());
+        session::refuse(database, turn, title).await?;
     }
-    let failed = matches!(ending, Ending::Failed(_));
-    if !failed && !answer.text.trim().is_empty() {
-        session::finish(database, turn, &answer.text, State::Cancelled, None).await?;
+    // What is replaced by a retry is a whole answer, or what its reader has stopped.
+    let worth_keeping = match ending {
+        Ending::Failed(_) => false,
+        Ending::Left => true,
+        Ending::Spoken | Ending::Stopped | Ending::SlowReader => !turn.is_retry(),
+    };
+    if worth_keeping && !answer.text.trim().is_empty() {
+        session::finish(
+            database,
+            turn,
+            &answer.text,
+            State::Cancelled,
+            None,
+            began_at,
+        )
+        .await?;
     }
-    match ending {
-        Ending::Left | Ending::Spoken => Ok(None),
-        Ending::Failed(error) => Err(error.into()),
-        Ending::Stopped => Err(stopped()),
-        Ending::SlowReader => Err(llm::Error::Timeout("its reader").into()),
-    }
+    let failure = match ending {
+        Ending::Left | Ending::Spoken => return Ok(None),
+        Ending::Failed(error) => error.into(),
+        Ending::Stopped => stopped(),
+        Ending::SlowReader => llm::Error::Timeout("its reader").into(),
+    };
+    Err(if taken_back {
+        failure.taken_back()
+    } else {
+        failure
+    })
 }
 
 /// The events of an answer that was given before; returns the last.
@@ -311,6 +423,7 @@ async fn replay(answer: StoredAnswer, events: &Sender<Event>) -> Option<Event> {
     let started = Event::Started {
         session_id: answer.session_id,
         answer_id: answer.id,
+        began_at: answer.stored_at,
     };
     events.send(started).await.ok()?;
     events.send(Event::Text(answer.content)).await.ok()?;
@@ -345,7 +458,7 @@ fn key_reused() -> Failure {
 fn deleted() -> Failure {
     Failure::new(
         Code::NotFound,
-        "The conversation was deleted while this was answered; nothing of it is kept.",
+        "The question was deleted, or answered again, while this was being written; this is not kept.",
     )
 }
 

@@ -4,7 +4,7 @@
 //! type than the protocol knows: the SDK's client fails on both.
 //! Protocol: <https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol>
 
-use http::{HeaderName, HeaderValue, Response, header};
+use http::{HeaderName, HeaderValue, Response};
 use http_body_util::BodyExt;
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
@@ -14,29 +14,16 @@ use crate::chat::timestamp;
 use crate::error::Failure;
 use crate::http::Reply;
 use crate::llm::Usage;
-use crate::sse::{self, EventStream};
+use crate::sse::{self, EventStream, HEADERS, Protocol};
 use crate::turn::{self, Event};
 
 /// The id of a message's only text part.
 const TEXT: &str = "text";
 
-const HEADERS: [(HeaderName, HeaderValue); 5] = [
-    (
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream"),
-    ),
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    (header::CONNECTION, HeaderValue::from_static("keep-alive")),
-    (
-        HeaderName::from_static("x-vercel-ai-ui-message-stream"),
-        HeaderValue::from_static("v1"),
-    ),
-    // Proxies that know it pass each piece on at once.
-    (
-        HeaderName::from_static("x-accel-buffering"),
-        HeaderValue::from_static("no"),
-    ),
-];
+const VERSION: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("x-vercel-ai-ui-message-stream"),
+    HeaderValue::from_static("v1"),
+);
 
 /// Streams a turn, once its first piece is there.
 ///
@@ -44,13 +31,17 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
 ///
 /// What goes wrong before the first piece: an ordinary error with its status.
 pub async fn reply(mut events: Receiver<Event>) -> Result<Reply, Failure> {
-    let first = match events.recv().await {
-        None => return Err(turn::panicked()),
-        Some(Event::Failed(failure)) => return Err(failure),
-        Some(first) => first,
+    let first = loop {
+        match events.recv().await {
+            None => return Err(turn::panicked()),
+            Some(Event::Failed(failure)) => return Err(failure),
+            Some(Event::Begun { .. }) => {}
+            Some(first) => break first,
+        }
     };
-    let mut reply = Response::new(EventStream::new(first, events, encode).boxed());
+    let mut reply = Response::new(EventStream::new(first, events, UiMessageStream).boxed());
     reply.headers_mut().extend(HEADERS);
+    reply.headers_mut().extend([VERSION]);
     Ok(reply)
 }
 
@@ -118,42 +109,50 @@ impl From<Usage> for Tokens {
     }
 }
 
-fn encode(event: &Event, frames: &mut Vec<u8>) {
-    let mut write = |part: Part<'_>| sse::json(&part, frames);
-    match event {
-        Event::Started {
-            session_id,
-            answer_id,
-        } => {
-            write(Part::Start {
-                message_id: *answer_id,
-                message_metadata: StartMetadata {
-                    session_id: *session_id,
-                },
-            });
-            write(Part::StartStep);
-            write(Part::TextStart { id: TEXT });
+struct UiMessageStream;
+
+impl Protocol for UiMessageStream {
+    const HEARTBEAT: &'static [u8] = sse::COMMENT;
+
+    fn encode(&mut self, event: &Event, frames: &mut Vec<u8>) {
+        let mut write = |part: Part<'_>| sse::json(&part, frames);
+        match event {
+            Event::Begun { .. } => {}
+            Event::Started {
+                session_id,
+                answer_id,
+                ..
+            } => {
+                write(Part::Start {
+                    message_id: *answer_id,
+                    message_metadata: StartMetadata {
+                        session_id: *session_id,
+                    },
+                });
+                write(Part::StartStep);
+                write(Part::TextStart { id: TEXT });
+            }
+            Event::Text(delta) => write(Part::TextDelta { id: TEXT, delta }),
+            Event::Finished {
+                stored_at,
+                finish_reason,
+                usage,
+            } => {
+                write(Part::TextEnd { id: TEXT });
+                write(Part::FinishStep);
+                write(Part::Finish {
+                    finish_reason: reason(finish_reason),
+                    message_metadata: FinishMetadata {
+                        timestamp: timestamp(*stored_at),
+                        usage: usage.map(Into::into),
+                    },
+                });
+                sse::data("[DONE]", frames);
+            }
+            Event::Failed(failure) => write(Part::Error {
+                error_text: &failure.message,
+            }),
         }
-        Event::Text(delta) => write(Part::TextDelta { id: TEXT, delta }),
-        Event::Finished {
-            stored_at,
-            finish_reason,
-            usage,
-        } => {
-            write(Part::TextEnd { id: TEXT });
-            write(Part::FinishStep);
-            write(Part::Finish {
-                finish_reason: reason(finish_reason),
-                message_metadata: FinishMetadata {
-                    timestamp: timestamp(*stored_at),
-                    usage: usage.map(Into::into),
-                },
-            });
-            sse::data("[DONE]", frames);
-        }
-        Event::Failed(failure) => write(Part::Error {
-            error_text: &failure.message,
-        }),
     }
 }
 
@@ -175,7 +174,7 @@ mod tests {
 
     fn frames(event: &Event) -> String {
         let mut frames = Vec::new();
-        encode(event, &mut frames);
+        UiMessageStream.encode(event, &mut frames);
         String::from_utf8(frames).unwrap()
     }
 
@@ -186,7 +185,8 @@ mod tests {
         assert_eq!(
             frames(&Event::Started {
                 session_id,
-                answer_id
+                answer_id,
+                began_at: chrono::DateTime::UNIX_EPOCH,
             }),
             "data: {\"type\":\"start\",\"messageId\":\"00000000-0000-0000-0000-000000000000\",\"messageMetadata\":{\"sessionId\":\"00000000-0000-0000-0000-000000000000\"}}\n\n\
              data: {\"type\":\"start-step\"}\n\n\

@@ -16,7 +16,11 @@ pub(super) fn preflight(route: &Route) -> Reply {
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, allow_header(route));
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("content-type, idempotency-key"),
+        HeaderValue::from_static(
+            // The last three are ChatKit's.
+            "content-type, idempotency-key, authorization, accept-language, \
+             chatkit-frame-instance-id, chatkit-device-id",
+        ),
     );
     headers.insert(
         header::ACCESS_CONTROL_MAX_AGE,
@@ -42,7 +46,7 @@ pub(super) fn add_headers(headers: &mut HeaderMap, origin: Option<HeaderValue>, 
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("x-request-id, retry-after"),
+            HeaderValue::from_static("x-request-id, retry-after, x-reader-token"),
         );
     } else {
         // A preflight of a page that is not on the list learns nothing.

@@ -1,6 +1,6 @@
 //! Before the model: one statement that decides whether a turn may run, and begins it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
@@ -13,6 +13,7 @@ use crate::database::{Database, Error, Statement};
 use crate::guard::{Refusal, Subject};
 use crate::idempotency::Key;
 use crate::question::Question;
+use crate::reader::Owner;
 
 const BEGIN: Statement = Statement {
     name: "begin",
@@ -46,6 +47,23 @@ pub struct Asked {
     pub network: [u8; 16],
     /// How long its prompt is without the history, in bytes.
     pub prompt_bytes: u64,
+    /// Whose token came with it.
+    pub reader: Option<Owner>,
+    /// For a conversation that must be the reader's own.
+    pub thread: Option<InThread>,
+}
+
+/// What a conversation with an owner has beside others.
+#[derive(Debug)]
+pub struct InThread {
+    /// Its title, if it has none yet.
+    pub title: Option<String>,
+    /// The question's content as JSON, where it is more than one text.
+    pub parts: Option<String>,
+    /// The question's inference options as JSON.
+    pub options: Option<String>,
+    /// The stored question that is answered once more.
+    pub retried: Option<Uuid>,
 }
 
 /// What came of beginning a turn.
@@ -59,6 +77,8 @@ pub enum Begun {
     InProgress,
     /// The key came with another request before.
     KeyReused,
+    /// The conversation must be the reader's own, and is not, or is gone.
+    NoSession,
     /// A limit is used up; nothing is stored.
     Refused {
         /// Whom it holds for.
@@ -121,6 +141,8 @@ async fn begin_once(
         question,
         key,
         network,
+        reader,
+        thread,
         ..
     } = asked;
     let history_messages = match question.selected_text {
@@ -143,6 +165,10 @@ async fn begin_once(
         asked.prompt_bytes,
         u64::from(settings.model.max_completion_tokens),
     );
+    let title = thread.as_ref().and_then(|it| it.title.as_deref());
+    let parts = thread.as_ref().and_then(|it| it.parts.as_deref());
+    let options = thread.as_ref().and_then(|it| it.options.as_deref());
+    let retried = thread.as_ref().and_then(|it| it.retried);
     let shard = i16::from(rand::random::<u8>() % SHARDS);
     let sweep = rand::random::<f64>() < SWEEPS;
     let rows = database
@@ -174,22 +200,37 @@ async fn begin_once(
                 ),
                 (&shard, Type::INT2),
                 (&sweep, Type::BOOL),
+                (&reader.as_ref().map(Owner::as_bytes), Type::BYTEA),
+                (&thread.is_some(), Type::BOOL),
+                (&retried, Type::UUID),
+                (&title, Type::TEXT),
+                (&parts, Type::TEXT),
+                (&options, Type::TEXT),
             ],
         )
         .await?;
+    outcome(&rows, asked, shard)
+}
+
+/// What `begin_turn` has decided.
+fn outcome(rows: &[Row], asked: &Asked, shard: i16) -> Result<Begun, Error> {
     let first = rows.first().ok_or(Error::Unexpected(BEGIN.name))?;
     let refused = |subject, refusal| Begun::Refused {
         subject,
         refusal,
         wait: Duration::from_secs_f64(first.get::<_, f64>(1).max(0.0)),
     };
-    let network = Subject::Network(*network);
+    let network = Subject::Network(asked.network);
     Ok(match first.get(0) {
         "begun" => Begun::Turn(Turn {
             session_id: first.get(2),
             question_id: first.get(3),
             answer_id: first.get(4),
-            history: past(&rows),
+            history: past(rows),
+            session_created_at: first.get(12),
+            question_created_at: first.get(13),
+            begun: (first.get(14), Instant::now()),
+            replaces: first.get(15),
             reservation: Reservation {
                 nanos: first.get(6),
                 day: first.get(7),
@@ -204,10 +245,11 @@ async fn begin_once(
         }),
         "in_progress" => Begun::InProgress,
         "key_reused" => Begun::KeyReused,
+        "no_session" => Begun::NoSession,
         "network_pace" => refused(network, Refusal::NetworkPace),
         "network_day" => refused(network, Refusal::NetworkDay),
         "conversation_pace" => refused(
-            Subject::Conversation(first.get(2)),
+            Subject::Conversation(first.get(2), asked.reader),
             Refusal::ConversationPace,
         ),
         "budget" => refused(Subject::Everybody, Refusal::Budget),
@@ -219,12 +261,10 @@ async fn begin_once(
 fn past(rows: &[Row]) -> Vec<PastMessage> {
     let history = rows.iter().filter_map(|row| {
         Some(PastMessage {
-            author: match row.get::<_, Option<&str>>(8)? {
-                "assistant" => Author::Assistant,
-                _ => Author::User,
-            },
+            author: Author::of(row.get::<_, Option<&str>>(8)?),
             content: row.get(9),
             selected_text: row.get(10),
+            cancelled: row.get::<_, &str>(11) == "cancelled",
         })
     });
     history.collect()

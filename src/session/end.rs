@@ -19,15 +19,24 @@ const FAIL: Statement = Statement {
 
 const REFUSE: Statement = Statement {
     name: "refuse",
-    // The question, and its conversation if that holds nothing else.
-    sql: "with refused as (delete from messages where id = $1)
-          delete from chat_sessions where id = $2
-              and not exists (select from messages where session_id = $2 and id <> $1)",
+    // The question, and its conversation if that holds nothing else; one that its reader sees stays,
+    // without its title if that was made of the question.
+    sql: "with refused as (delete from messages where id = $1),
+          empty as (
+              select id, owner from chat_sessions where id = $2
+                  and not exists (select from messages where session_id = $2 and id <> $1)
+          ),
+          untitled as (
+              update chat_sessions set title = null
+              where id in (select id from empty where owner is not null) and title = $3
+          )
+          delete from chat_sessions where id in (select id from empty where owner is null)",
 };
 
 /// Stores the answer, marks the conversation as touched, and puts the turn's `cost` (billionths of
-/// a dollar, where it is known) in the place of its reservation. Returns when the answer was
-/// stored, by the database's clock; `None` where the conversation is gone meanwhile.
+/// a dollar, where it is known) in the place of its reservation. Of a retried question it deletes
+/// what was said after it. Returns the answer's time: `began_at`, or when it was stored by the
+/// database's clock; `None` where the conversation is gone meanwhile.
 ///
 /// # Errors
 ///
@@ -38,6 +47,7 @@ pub async fn finish(
     answer: &str,
     state: State,
     cost: Option<i64>,
+    began_at: Option<DateTime<Utc>>,
 ) -> Result<Option<DateTime<Utc>>, Error> {
     let state = match state {
         State::Complete => "complete",
@@ -56,6 +66,8 @@ pub async fn finish(
                 (&turn.reservation.shard, Type::INT2),
                 (&turn.reservation.nanos, Type::INT8),
                 (&cost, Type::INT8),
+                (&began_at, Type::TIMESTAMPTZ),
+                (&turn.replaces, Type::INT8),
             ],
         )
         .await?;
@@ -95,15 +107,16 @@ pub async fn fail(
     Ok(())
 }
 
-/// Takes back a question that must not be kept.
+/// Takes back a question that must not be kept, and the title that was made of it.
 ///
 /// # Errors
 ///
 /// When the database fails; the question then stays.
-pub async fn refuse(database: &Database, turn: &Turn) -> Result<(), Error> {
+pub async fn refuse(database: &Database, turn: &Turn, title: Option<&str>) -> Result<(), Error> {
     let parameters = [
         (&turn.question_id as _, Type::UUID),
         (&turn.session_id as _, Type::UUID),
+        (&title as _, Type::TEXT),
     ];
     database.query(&REFUSE, &parameters).await?;
     Ok(())

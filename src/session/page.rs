@@ -5,6 +5,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::database::{Database, Error, Statement};
+use crate::reader::Owner;
 
 const READ: Statement = Statement {
     name: "read",
@@ -14,7 +15,7 @@ const READ: Statement = Statement {
 const FORGET: Statement = Statement {
     name: "forget",
     // Its messages and keys go with it.
-    sql: "delete from chat_sessions where id = $1",
+    sql: "delete from chat_sessions where id = $1 and (owner is null or owner = $2)",
 };
 
 /// Messages that [`read`] returns at the most.
@@ -40,7 +41,7 @@ pub struct Message {
 }
 
 /// The newest messages of a conversation before the message `before`, oldest first, 50 at the
-/// most; `None` where there is no such conversation.
+/// most; `None` where there is no such conversation for this reader.
 ///
 /// # Errors
 ///
@@ -48,12 +49,14 @@ pub struct Message {
 pub async fn read(
     database: &Database,
     session_id: Uuid,
+    reader: Option<Owner>,
     before: Option<Uuid>,
 ) -> Result<Option<Vec<Message>>, Error> {
     let parameters = [
         (&session_id as _, Type::UUID),
         (&before as _, Type::UUID),
         (&PAGE as _, Type::INT8),
+        (&reader.as_ref().map(Owner::as_bytes) as _, Type::BYTEA),
     ];
     let rows = database.query(&READ, &parameters).await?;
     if rows.is_empty() {
@@ -73,14 +76,21 @@ pub async fn read(
     Ok(Some(messages.collect()))
 }
 
-/// Deletes a conversation with all that belongs to it; deleting one that is not there is fine.
+/// Deletes a conversation with all that belongs to it; deleting one that is not there for this
+/// reader is fine.
 ///
 /// # Errors
 ///
 /// When the database fails.
-pub async fn forget(database: &Database, session_id: Uuid) -> Result<(), Error> {
-    database
-        .query(&FORGET, &[(&session_id, Type::UUID)])
-        .await?;
+pub async fn forget(
+    database: &Database,
+    session_id: Uuid,
+    reader: Option<Owner>,
+) -> Result<(), Error> {
+    let parameters = [
+        (&session_id as _, Type::UUID),
+        (&reader.as_ref().map(Owner::as_bytes) as _, Type::BYTEA),
+    ];
+    database.query(&FORGET, &parameters).await?;
     Ok(())
 }

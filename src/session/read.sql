@@ -1,5 +1,6 @@
 -- A conversation for a page that reloads: its newest messages, oldest first.
 -- $1 the conversation   $2 only messages before this one, or null   $3 how many at the most
+-- $4 whose token came with it, or null
 --
 -- No row: there is no such conversation. One row of nulls: it has no such messages.
 with page as (
@@ -15,5 +16,5 @@ select
     page.id, page.role, page.content, page.selected_text, page.created_at, page.state,
     page.reply_to
 from chat_sessions left join page on true
-where chat_sessions.id = $1
+where chat_sessions.id = $1 and (chat_sessions.owner is null or chat_sessions.owner = $4)
 order by page.seq

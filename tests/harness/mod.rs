@@ -4,6 +4,7 @@
 //! The machinery is here, so that a test's body is the story alone. Nothing is skipped: a part
 //! that cannot be started fails the test.
 
+pub mod chatkit;
 mod client;
 pub mod database;
 pub mod hot_key;
@@ -102,6 +103,11 @@ impl World {
             settings: self.settings.clone(),
         };
         world.with(name, value).chat().await
+    }
+
+    /// Starts the function `chatkit`.
+    pub async fn chatkit(&self) -> Running {
+        self.start(env!("CARGO_BIN_EXE_chatkit")).await
     }
 
     /// Starts the function `health`.

@@ -265,7 +265,12 @@ impl ScriptedModel {
 
     /// From now on the moderation flags everything.
     pub fn flag_everything(&self) {
-        self.state.flags.store(true, Ordering::SeqCst);
+        self.flag(true);
+    }
+
+    /// From now on the moderation flags everything, or nothing.
+    pub fn flag(&self, flags: bool) {
+        self.state.flags.store(flags, Ordering::SeqCst);
     }
 
     /// From now on the moderation is out of order.

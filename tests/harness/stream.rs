@@ -14,6 +14,15 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Of a response, which must be one.
+    pub async fn of(response: Response) -> Self {
+        assert_eq!(response.status(), 200, "{:?}", response.text().await);
+        Self {
+            response,
+            buffer: Vec::new(),
+        }
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         let value = self.response.headers().get(name)?;
         Some(value.to_str().unwrap())
@@ -41,6 +50,23 @@ impl Stream {
             }
             assert!(frame.starts_with(':'), "{frame:?}");
         }
+    }
+
+    /// The next event of a stream whose every frame is the JSON of one.
+    pub async fn event(&mut self) -> Option<Value> {
+        let frame = self.frame().await?;
+        let data = frame.strip_prefix("data: ");
+        let data = data.unwrap_or_else(|| panic!("{frame:?}"));
+        Some(serde_json::from_str(data).unwrap_or_else(|_| panic!("{frame:?}")))
+    }
+
+    /// All events that are left.
+    pub async fn events(mut self) -> Vec<Value> {
+        let mut events = Vec::new();
+        while let Some(event) = self.event().await {
+            events.push(event);
+        }
+        events
     }
 
     /// Reads until this much text has come.
@@ -132,10 +158,6 @@ impl<F> Running<F> {
         }
         let request = request.header("accept", "text/event-stream");
         let response = request.send().await.unwrap();
-        assert_eq!(response.status(), 200, "{:?}", response.text().await);
-        Stream {
-            response,
-            buffer: Vec::new(),
-        }
+        Stream::of(response).await
     }
 }

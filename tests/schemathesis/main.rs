@@ -36,22 +36,30 @@ const RAISED_LIMITS: [(&str, &str); 5] = [
     ("MAX_TURNS_IN_FLIGHT", "0"),
 ];
 
-/// A run takes half a minute; one that takes so long does not end.
+/// A run takes a minute; one that takes so long does not end.
 const LIMIT: Duration = Duration::from_secs(300);
 
 #[tokio::test]
-async fn answers_as_json_keep_the_contract() {
-    fuzz("JSON", &[]).await;
+async fn answers_as_json_and_a_readers_own_threads_keep_the_contract() {
+    let token = format!("Authorization: Bearer {}", "A".repeat(43));
+    let world = fuzz("JSON, a reader", &["--header", &token]).await;
+    // What can only be done with a thread that is there.
+    for done in [
+        "select from message_feedback",
+        "select from messages where answering is not null",
+    ] {
+        assert!(!world.database.rows(done).await.is_empty(), "{done}");
+    }
 }
 
 #[tokio::test]
-async fn streamed_answers_keep_the_contract() {
+async fn streamed_answers_and_strangers_keep_the_contract() {
     let streamed = ["--header", "Accept: text/event-stream"];
-    fuzz("text/event-stream", &streamed).await;
+    fuzz("text/event-stream, strangers", &streamed).await;
 }
 
 /// Runs schemathesis with these arguments, too, against functions of its own.
-async fn fuzz(what: &str, arguments: &[&str]) {
+async fn fuzz(what: &str, arguments: &[&str]) -> World {
     let mut world = World::new().await.with("LOG_LEVEL", "warn");
     for (name, value) in RAISED_LIMITS {
         world.set(name, value);
@@ -71,6 +79,7 @@ async fn fuzz(what: &str, arguments: &[&str]) {
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .env("COLUMNS", "100")
+        .env("SCHEMATHESIS_HOOKS", folder.join("hooks.py"))
         .kill_on_drop(true);
     let output = tokio::time::timeout(LIMIT, command.output());
     let output = output.await.expect("schemathesis does not end").unwrap();
@@ -95,6 +104,7 @@ async fn fuzz(what: &str, arguments: &[&str]) {
         conversations > 10 && messages > 20,
         "hardly anything came through"
     );
+    world
 }
 
 /// The functions under one address, as the platform serves them.

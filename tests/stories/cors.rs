@@ -21,7 +21,7 @@ async fn a_listed_page_may_ask_and_may_read_the_answer_and_the_errors() {
         assert_eq!(reply.header("vary"), Some("origin, accept"));
         assert_eq!(
             reply.header("access-control-expose-headers"),
-            Some("x-request-id, retry-after")
+            Some("x-request-id, retry-after, x-reader-token")
         );
         let reply = chat.post_with(&json!({}), ("origin", origin)).await;
         assert_eq!(reply.status, 400);
@@ -85,7 +85,10 @@ async fn a_preflight_tells_a_listed_page_what_it_may_send_and_others_nothing() {
     );
     assert_eq!(
         reply.header("access-control-allow-headers"),
-        Some("content-type, idempotency-key")
+        Some(
+            "content-type, idempotency-key, authorization, accept-language, \
+             chatkit-frame-instance-id, chatkit-device-id"
+        )
     );
     let reply = preflight("https://evil.example").await;
     assert_eq!(reply.error(), (403, "origin_not_allowed".into()));

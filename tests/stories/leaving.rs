@@ -39,7 +39,9 @@ async fn a_reader_who_leaves_ends_the_models_call_and_what_was_written_is_kept()
     let session = world.database.rows("select id from chat_sessions").await[0][0].clone();
     chat.ask_in(&session, "Go on.").await;
     let seen = world.model.asked().last().unwrap().messages();
-    assert_eq!(seen[2], "assistant: Half an ");
+    // The model is told that it was not done.
+    let cut = "assistant: Half an \n\n[This answer was cut short here.]";
+    assert_eq!(seen[2], cut);
 }
 
 #[tokio::test]

@@ -10,13 +10,13 @@ use crate::harness::model::{Script, held};
 use crate::harness::stream::told;
 use crate::harness::{World, eventually};
 
-/// Two megabytes of text that JSON writes as twelve, more than a connection's buffers hold, in
-/// pieces that are few enough to be read fast.
+/// Four megabytes of text that JSON writes as twenty-four, more than twice what a busy kernel holds
+/// for two connections, in pieces that are few enough to be read fast.
 fn long_text() -> String {
     format!("{} ", "\u{1}".repeat(4095)).repeat(PIECES)
 }
 
-const PIECES: usize = 500;
+const PIECES: usize = 1_000;
 
 fn question() -> Value {
     json!({ "message": "What is a humanoid robot?" })

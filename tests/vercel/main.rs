@@ -36,7 +36,7 @@ const SYSTEM_LIBRARIES: [&str; 5] = [
 ];
 
 #[test]
-fn vercel_build_makes_two_functions_that_run_on_a_bare_image() {
+fn vercel_build_makes_three_functions_that_run_on_a_bare_image() {
     let copy = copy("build");
     let project = json!({
         "projectId": "prj_local",
@@ -60,7 +60,7 @@ fn vercel_build_makes_two_functions_that_run_on_a_bare_image() {
     );
 
     let made = copy.join(".vercel/output");
-    for name in ["chat", "health"] {
+    for name in ["chat", "chatkit", "health"] {
         let config = made.join(format!("functions/api/{name}.func/.vc-config.json"));
         let config: Value = serde_json::from_slice(&fs::read(config).unwrap()).unwrap();
         assert_eq!(config["maxDuration"], 60, "{config}");
@@ -75,7 +75,7 @@ fn vercel_build_makes_two_functions_that_run_on_a_bare_image() {
         }
     }
     let functions = names(&made.join("functions/api"));
-    assert_eq!(functions, ["chat.func", "health.func"]);
+    assert_eq!(functions, ["chat.func", "chatkit.func", "health.func"]);
     assert_eq!(
         names(&made.join("static")),
         names(&copy.join("public")),
@@ -146,6 +146,10 @@ async fn vercel_dev_answers_through_the_rewrites() {
     let again = ask(json!({ "message": "And?", "session_id": first["session_id"] })).await;
     assert_eq!(again["session_id"], first["session_id"]);
     assert_eq!(world.database.counts().await, (1, 4));
+    let threads = json!({ "type": "threads.list", "params": {} });
+    let request = http.post(format!("{url}/chatkit")).json(&threads);
+    let threads = request.send().await.unwrap().text().await.unwrap();
+    assert_eq!(threads, r#"{"data":[],"has_more":false}"#);
 
     let page = http.get(&url).send().await.unwrap().text().await.unwrap();
     assert_eq!(

@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -151,6 +151,12 @@ impl Floor {
                     (&characters, Type::INT8),
                     (&shard, Type::INT2),
                     (&sweep, Type::BOOL),
+                    (&key, Type::BYTEA),
+                    (&false, Type::BOOL),
+                    (&None::<Uuid>, Type::UUID),
+                    (&passage, Type::TEXT),
+                    (&passage, Type::TEXT),
+                    (&passage, Type::TEXT),
                 ],
             )
             .await?;
@@ -175,6 +181,8 @@ impl Floor {
                     (&shard, Type::INT2),
                     (&reserved, Type::INT8),
                     (&real_cost, Type::INT8),
+                    (&None::<DateTime<Utc>>, Type::TIMESTAMPTZ),
+                    (&None::<i64>, Type::INT8),
                 ],
             )
             .await?;

@@ -67,7 +67,7 @@ pub async fn measure(stage: &Stage, table: &mut Table, turns: u32) -> Result<()>
         &[chat.failures],
         &[],
     );
-    for name in ["chat", "health"] {
+    for name in ["chat", "chatkit", "health"] {
         let bytes = u32::try_from(fs::metadata(stage.program(name))?.len())?;
         table.row(format!("binary: {name}"), "MB", &[f64::from(bytes) / 1e6]);
     }

@@ -47,6 +47,10 @@ fn segment(key: &str) -> String {
 pub(super) struct Place(String);
 
 impl Place {
+    pub(super) fn schema(name: &str) -> Self {
+        Self("/components/schemas".into()).child(name)
+    }
+
     fn child(&self, key: &str) -> Self {
         Self(format!("{}/{}", self.0, segment(key)))
     }
@@ -56,11 +60,16 @@ impl Place {
 /// the content type.
 pub(super) type Kind = (String, u16, String);
 
+/// A kind of a request, of an event or of what they hold: the place of the union, and the type.
+pub(super) type Variant = (String, String);
+
 /// The document, and what was seen of it.
 pub(super) struct Contract {
     pub(super) document: Value,
     pub(super) seen: BTreeSet<Kind>,
-    pub(super) parts: BTreeSet<String>,
+    pub(super) seen_variants: BTreeSet<Variant>,
+    /// The end of a stream of the AI SDK's, which is no JSON.
+    pub(super) seen_done: bool,
 }
 
 impl Contract {
@@ -68,7 +77,8 @@ impl Contract {
         Self {
             document: read("public/openapi.json"),
             seen: BTreeSet::new(),
-            parts: BTreeSet::new(),
+            seen_variants: BTreeSet::new(),
+            seen_done: false,
         }
     }
 
@@ -82,7 +92,7 @@ impl Contract {
         let child = place.child(key);
         let value = self.document.pointer(&child.0)?;
         Some(match value["$ref"].as_str() {
-            Some(reference) => Place(reference.strip_prefix('#').unwrap().to_owned()),
+            Some(reference) => behind(reference),
             None => child,
         })
     }
@@ -144,6 +154,29 @@ impl Contract {
             );
         }
         kinds
+    }
+
+    /// Every variant of every union that tells its variants apart by their type.
+    pub(super) fn variants(&self) -> BTreeSet<Variant> {
+        let mut variants = BTreeSet::new();
+        let mut places = vec![Place("/components/schemas".into())];
+        while let Some(place) = places.pop() {
+            let value = self.get(&place);
+            let kinds = keys(&value["discriminator"]["mapping"]);
+            variants.extend(kinds.map(|kind| (place.0.clone(), kind.to_owned())));
+            places.extend(keys(value).map(|key| place.child(key)));
+        }
+        variants
+    }
+
+    /// Holds a request that was accepted against the document.
+    pub(super) fn check_request(&mut self, method: &Method, path: &str, body: &Value) {
+        let operation = Place("/paths".into())
+            .child(path)
+            .child(&method.as_str().to_lowercase());
+        let content = operation.child("requestBody").child("content");
+        let schema = self.child(&content.child("application/json"), "schema");
+        self.check_value(&schema.unwrap(), body);
     }
 
     /// Holds a response against the document.
@@ -210,11 +243,12 @@ impl Contract {
         let media = media.unwrap_or_else(|| panic!("{name}: {kind} is not listed"));
         let schema = self.child(&media, "schema").unwrap();
         if kind == "text/event-stream" {
-            self.check_stream(&schema, reply);
+            self.check_stream_headers(response, reply);
+            self.check_stream(&schema, &reply.text);
             return kind.to_owned();
         }
         let body = reply.json();
-        self.validate(&schema, &body);
+        self.check_value(&schema, &body);
         let Some(code) = body["error"]["code"].as_str() else {
             return kind.to_owned();
         };
@@ -225,39 +259,112 @@ impl Contract {
         code.to_owned()
     }
 
-    fn check_stream(&mut self, event: &Place, reply: &Reply) {
-        for header in [
-            "connection",
-            "x-accel-buffering",
-            "x-vercel-ai-ui-message-stream",
-        ] {
-            assert!(reply.header(header).is_some(), "no {header} on a stream");
+    fn check_stream_headers(&self, response: &Place, reply: &Reply) {
+        let listed = response.child("headers");
+        for header in keys(self.get(&listed)) {
+            let of_streams = [
+                "connection",
+                "x-accel-buffering",
+                "x-vercel-ai-ui-message-stream",
+            ]
+            .contains(&header);
+            let missing = of_streams && reply.header(header).is_none();
+            assert!(!missing, "no {header} on a stream");
         }
         assert_eq!(reply.header("cache-control"), Some("no-cache"));
-        // One of the event's data is a part as JSON, of which validators of JSON take no notice.
-        let data = event
-            .child("properties")
-            .child("data")
-            .child("anyOf")
-            .child("1");
-        let part = self.child(&data, "contentSchema").unwrap();
-        let frames = reply.text.split_terminator("\n\n");
-        for frame in frames.filter(|frame| !frame.starts_with(':')) {
-            let data = frame.strip_prefix("data: ").unwrap();
-            self.validate(event, &json!({ "data": data }));
-            let value: Value = serde_json::from_str(data).unwrap_or(Value::Null);
-            if data == "[DONE]" {
-                self.parts.insert(data.to_owned());
+    }
+
+    fn check_stream(&mut self, event: &Place, text: &str) {
+        let data = event.child("properties").child("data");
+        // Where an event's data may also be `[DONE]`, it is the second of two.
+        let json = match self.get(&data).get("anyOf") {
+            Some(_) => data.child("anyOf").child("1"),
+            None => data.clone(),
+        };
+        let part = self.child(&json, "contentSchema").unwrap();
+        // ChatKit is not known to take comments.
+        let comments = json.0 != data.0;
+        assert!(text.ends_with("\n\n"), "{text:?}");
+        for frame in text.split_terminator("\n\n") {
+            if comments && frame.starts_with(':') {
                 continue;
             }
-            self.validate(&part, &value);
-            self.parts
-                .insert(value["type"].as_str().unwrap().to_owned());
+            let data = frame.strip_prefix("data: ");
+            let data = data.unwrap_or_else(|| panic!("{frame:?}"));
+            self.validate(event, &json!({ "data": data }));
+            if data == "[DONE]" {
+                self.seen_done = true;
+                continue;
+            }
+            // Of JSON in a string validators take no notice.
+            let value = serde_json::from_str(data).unwrap_or_else(|_| panic!("{data:?}"));
+            self.check_value(&part, &value);
         }
     }
 
+    fn check_value(&mut self, schema: &Place, value: &Value) {
+        self.validate(schema, value);
+        self.note(schema, value);
+    }
+
+    /// Notes which variants of unions a valid value has.
+    fn note(&mut self, schema: &Place, value: &Value) {
+        let definition = self.get(schema);
+        let mapping = &definition["discriminator"]["mapping"];
+        if let (Some(kind), true) = (value["type"].as_str(), mapping.is_object()) {
+            let variant = behind(mapping[kind].as_str().unwrap());
+            self.seen_variants
+                .insert((schema.0.clone(), kind.to_owned()));
+            return self.note(&variant, value);
+        }
+        let properties = schema.child("properties");
+        for (key, value) in value.as_object().into_iter().flatten() {
+            if let Some(property) = self.child(&properties, key) {
+                self.note(&property, value);
+            }
+        }
+        if let Some(items) = self.child(schema, "items") {
+            for value in value.as_array().into_iter().flatten() {
+                self.note(&items, value);
+            }
+        }
+        if let Some(whole) = self.child(&schema.child("allOf"), "0") {
+            self.note(&whole, value);
+        }
+    }
+
+    /// Holds every example of a body against its schema; how many there are.
+    pub(super) fn check_examples(mut self) -> usize {
+        let mut bodies = Vec::new();
+        for (_, operation) in self.operations() {
+            bodies.push(operation.child("requestBody").child("content"));
+        }
+        for (_, _, response) in self.responses() {
+            bodies.push(response.child("content"));
+        }
+        let mut checked = 0;
+        for content in bodies {
+            let Some(kinds) = self.document.pointer(&content.0).cloned() else {
+                continue;
+            };
+            for (kind, media) in kinds.as_object().unwrap() {
+                let schema = self.child(&content.child(kind), "schema").unwrap();
+                let examples = media["examples"].as_object().into_iter().flatten();
+                let examples = examples.map(|(_, example)| &example["value"]);
+                for example in examples.chain(media.get("example")) {
+                    match example.as_str() {
+                        Some(text) => self.check_stream(&schema, text),
+                        None => self.check_value(&schema, example),
+                    }
+                    checked += 1;
+                }
+            }
+        }
+        checked
+    }
+
     /// Also refuses fields that the document does not have: clients may ignore them, we may not.
-    fn validate(&self, schema: &Place, value: &Value) {
+    pub(super) fn validate(&self, schema: &Place, value: &Value) {
         let mut root = self.document.clone();
         close(&mut root["components"]["schemas"]);
         root["$ref"] = json!(format!("#{}", schema.0));
@@ -269,6 +376,10 @@ impl Contract {
             .collect();
         assert!(errors.is_empty(), "{}: {errors:#?} in {value:#}", schema.0);
     }
+}
+
+fn behind(reference: &str) -> Place {
+    Place(reference.strip_prefix('#').unwrap().to_owned())
 }
 
 /// Lets objects have no fields but those that are listed.

@@ -1,0 +1,209 @@
+//! What a reader sends through ChatKit, parsed into a question and what is kept beside its text.
+//!
+//! Pure. Tags are text to the model and to `/chat`; attachments are refused, for nothing here could
+//! read them; the model and the tool that a client chooses are kept and never obeyed.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::wire::{Content, InferenceOptions, Input};
+use crate::config::Limits;
+use crate::error::{Detail, Failure};
+use crate::question::Question;
+use crate::session;
+
+/// The longest content with tags and the longest options, in bytes of JSON: a page holds a hundred.
+const MAX_PARTS_BYTES: usize = 16 * 1024;
+const MAX_OPTIONS_BYTES: usize = 1024;
+
+const NUL: &str = "must not hold NUL characters";
+
+/// The longest title that is made of a question, in characters.
+const TITLE_CHARS: usize = 60;
+
+/// What a reader has said.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) question: Question,
+    pub(super) content: Vec<Content>,
+    pub(super) options: InferenceOptions,
+}
+
+impl Said {
+    /// # Errors
+    ///
+    /// 400 `invalid_request` with every field that is wrong.
+    pub(super) fn parse(input: Input, limits: Limits) -> Result<Self, Failure> {
+        let message = input.content.iter().map(Content::as_text).collect();
+        let mut wrong = Vec::new();
+        let mut add = |field, message: String| wrong.push(Detail { field, message });
+        if !input.attachments.is_empty() {
+            let message = "attachments are not supported: send text";
+            add("attachments", message.into());
+        }
+        let options = input.inference_options.unwrap_or_default();
+        let plain = is_plain(&input.content);
+        for (field, bytes, limit) in [
+            ("content", json(&input.content).len(), MAX_PARTS_BYTES),
+            ("inference_options", json(&options).len(), MAX_OPTIONS_BYTES),
+        ] {
+            // A text alone has a limit of its own.
+            if bytes > limit && !(plain && field == "content") {
+                add(field, format!("is larger than {limit} bytes as JSON"));
+            }
+        }
+        // That of a text alone is noticed with the text.
+        if !plain && holds_nul(&input.content) {
+            add("content", NUL.into());
+        }
+        if holds_nul(&options) {
+            add("inference_options", NUL.into());
+        }
+        let question = Question::check(
+            ("content", message),
+            ("quoted_text", input.quoted_text),
+            limits,
+            wrong,
+        )?;
+        Ok(Self {
+            question,
+            content: input.content,
+            options,
+        })
+    }
+
+    /// What is stored beside the question's text.
+    pub(super) fn in_thread(&self) -> session::InThread {
+        session::InThread {
+            title: Some(self.title()),
+            parts: (!is_plain(&self.content)).then(|| json(&self.content)),
+            options: (self.options != InferenceOptions::default()).then(|| json(&self.options)),
+            retried: None,
+        }
+    }
+
+    /// A title for a conversation that begins so.
+    pub(super) fn title(&self) -> String {
+        let words: Vec<_> = self.question.message.split_whitespace().collect();
+        let whole = words.join(" ");
+        if whole.chars().count() <= TITLE_CHARS {
+            return whole;
+        }
+        // With room for the ellipsis.
+        let room = TITLE_CHARS - 1;
+        let mut title = String::new();
+        for word in words {
+            let space = if title.is_empty() { "" } else { " " };
+            let longer = format!("{title}{space}{word}");
+            if longer.chars().count() > room {
+                break;
+            }
+            title = longer;
+        }
+        if title.is_empty() {
+            title.extend(whole.chars().take(room));
+        }
+        title + "…"
+    }
+}
+
+impl Content {
+    fn as_text(&self) -> String {
+        match self {
+            Self::InputText { text } => text.clone(),
+            // A blank one is not a word.
+            Self::InputTag { text, .. } if text.trim().is_empty() => text.clone(),
+            Self::InputTag { text, .. } => format!("@{text}"),
+        }
+    }
+}
+
+fn is_plain(content: &[Content]) -> bool {
+    matches!(content, [Content::InputText { .. }])
+}
+
+/// PostgreSQL's JSON cannot hold NUL.
+fn holds_nul(value: &impl Serialize) -> bool {
+    fn any(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains('\0'),
+            Value::Array(values) => values.iter().any(any),
+            Value::Object(fields) => fields
+                .iter()
+                .any(|(key, value)| key.contains('\0') || any(value)),
+            _ => false,
+        }
+    }
+    serde_json::to_value(value).is_ok_and(|value| any(&value))
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Our own types, whose maps have strings for keys.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        message: 1_000,
+        selected_text: 20,
+    };
+
+    fn parse(input: &str) -> Result<Said, Failure> {
+        Said::parse(serde_json::from_str(input).unwrap(), LIMITS)
+    }
+
+    fn title(text: &str) -> String {
+        let input = serde_json::json!({ "content": [{ "type": "input_text", "text": text }] });
+        parse(&input.to_string()).unwrap().title()
+    }
+
+    #[test]
+    fn a_title_is_the_first_question_up_to_a_word() {
+        assert_eq!(title("What is inertia?"), "What is inertia?");
+        assert_eq!(title("  What\n\nis \t inertia?  "), "What is inertia?");
+        let long = title(&"word ".repeat(40));
+        assert!(long.ends_with(" word…"), "{long}");
+        assert!(long.chars().count() <= TITLE_CHARS, "{long}");
+        let one = title(&"🤖".repeat(100));
+        assert_eq!(one, format!("{}…", "🤖".repeat(TITLE_CHARS - 1)));
+    }
+
+    #[test]
+    fn tags_are_text_to_the_model_and_kept_for_the_widget() {
+        let said = parse(
+            r#"{"content": [{"type": "input_text", "text": "See "},
+                {"type": "input_tag", "id": "ch3", "text": "Chapter 3"}],
+                "inference_options": {"model": null}}"#,
+        );
+        let said = said.unwrap();
+        assert_eq!(said.question.message, "See @Chapter 3");
+        let thread = said.in_thread();
+        assert!(
+            thread
+                .parts
+                .unwrap()
+                .contains(r#""id":"ch3","text":"Chapter 3","data":{},"interactive":false"#)
+        );
+        assert_eq!(thread.options, None);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let failure = parse(
+            r#"{"content": [{"type": "input_tag", "id": "\u0000", "text": "x"}], "attachments": ["a"],
+                "quoted_text": "123456789012345678901"}"#,
+        )
+        .unwrap_err();
+        let fields: Vec<_> = failure.details.iter().map(|detail| detail.field).collect();
+        assert_eq!(fields, ["attachments", "content", "quoted_text"]);
+        for blank in ["[]", r#"[{"type": "input_tag", "id": "x", "text": " "}]"#] {
+            assert!(
+                parse(&format!(r#"{{"content": {blank}}}"#)).is_err(),
+                "{blank}"
+            );
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The route `/chatkit`: a page with the ChatKit widget in it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::chatkit::{Reader, input};
+use crate::harness::model::Script;
+use crate::harness::stream::Stream;
+
+mod exchanges;
+mod faults;
+mod feedback;
+mod guards;
+mod hostile;
+mod listing;
+mod model_failures;
+mod overlapping;
+mod owners;
+mod paging;
+mod requests;
+mod retrying;
+mod shapes;
+mod titles;
+mod tokens;
+mod turns;
+mod versions;
+mod with_chat;
+
+/// An id that no thread and no item has.
+const UNKNOWN: &str = "0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e";
+
+/// Asks in a new thread, to be read event by event.
+async fn create(reader: &Reader<'_>, text: &str) -> Stream {
+    let params = json!({ "input": input(text) });
+    reader.stream("threads.create", &params).await
+}
+
+/// Asks in this thread, to be read event by event.
+async fn add(reader: &Reader<'_>, thread: &str, text: &str) -> Stream {
+    let params = json!({ "thread_id": thread, "input": input(text) });
+    reader.stream("threads.add_user_message", &params).await
+}
+
+/// A long answer, word by word: `word0 word1 …`. Who leaves while it is spoken is noticed at once.
+fn talkative() -> Script {
+    let words = (0..200).fold(Script::begin(), |script, i| {
+        let script = script.words(&format!("word{i} "));
+        script.wait(Duration::from_millis(20))
+    });
+    words.finish("stop").done()
+}
+
+/// Reads until this much of the answer has come; the events so far.
+async fn read_until(stream: &mut Stream, wanted: &str) -> Vec<Value> {
+    let mut text = String::new();
+    let mut events = Vec::new();
+    while text != wanted {
+        let event = stream.event().await.unwrap();
+        text.push_str(event["update"]["delta"].as_str().unwrap_or_default());
+        assert!(wanted.starts_with(&text), "{text:?}");
+        events.push(event);
+    }
+    events
+}
+
+/// Reads this many events.
+async fn read(stream: &mut Stream, count: usize) -> Vec<Value> {
+    let mut events = Vec::new();
+    for _ in 0..count {
+        events.push(stream.event().await.unwrap());
+    }
+    events
+}
+
+/// The error that ends these events: a sentence for people, and whether to offer another try.
+fn failure(events: &[Value]) -> (String, bool) {
+    let error = events.iter().find(|event| event["type"] == "error");
+    let error = error.unwrap_or_else(|| panic!("nothing failed: {events:#?}"));
+    assert_eq!(error["code"], "custom", "{error}");
+    let fields = error.as_object().unwrap().len();
+    assert_eq!(fields, 4, "{error}");
+    let message = error["message"].as_str().unwrap();
+    // A wait may follow in brackets.
+    let whole = message.ends_with('.') || message.ends_with(')');
+    assert!(message.len() > 10 && whole, "{message:?}");
+    (message.to_owned(), error["allow_retry"].as_bool().unwrap())
+}

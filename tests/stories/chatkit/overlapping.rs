@@ -1,0 +1,117 @@
+//! Turns in one thread that run at the same time, and turns that are cut short: what is kept.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{add, create, failure, read, read_until};
+use crate::harness::chatkit::{Reader, Turn, input};
+use crate::harness::model::{ANSWER, Script, held, held_halfway};
+use crate::harness::stream::Stream;
+use crate::harness::{Reply, World};
+
+/// A retry that waits for its model.
+async fn held_retry(world: &World, reader: &Reader<'_>, turn: &Turn) -> Stream {
+    let asked = world.model.asked().len();
+    world.model.next(held());
+    let params = json!({ "thread_id": turn.thread, "item_id": turn.question });
+    let stream = reader.stream("threads.retry_after_item", &params).await;
+    world.model.was_asked(asked + 1).await;
+    stream
+}
+
+#[tokio::test]
+async fn of_two_retries_the_newer_ones_answer_stays() {
+    let world = World::new().await;
+    let chatkit = world.chatkit().await;
+    let reader = chatkit.reader();
+    let turn = reader.begin("hi").await;
+    let older = held_retry(&world, &reader, &turn).await;
+    world.model.next(Script::answer("Newer."));
+    reader.retry(&turn.thread, &turn.question).await;
+    world.model.release();
+    let (message, _) = failure(&older.events().await);
+    assert!(message.contains("answered again"), "{message}");
+    let texts = ["user: hi", "assistant: Newer."];
+    assert_eq!(reader.texts(&turn.thread).await, texts);
+
+    // Also where the older one is faster.
+    let older = held_retry(&world, &reader, &turn).await;
+    let newer = held_retry(&world, &reader, &turn).await;
+    world.model.release();
+    world.model.release();
+    older.events().await;
+    newer.events().await;
+    let texts = ["user: hi", "assistant: At last."];
+    assert_eq!(reader.texts(&turn.thread).await, texts);
+}
+
+#[tokio::test]
+async fn a_turn_that_goes_on_beside_its_retry_leaves_no_second_answer() {
+    let world = World::new().await;
+    let chatkit = world.chatkit().await;
+    let reader = chatkit.reader();
+    world.model.next(held());
+    let mut first = create(&reader, "hi").await;
+    let told = read(&mut first, 3).await;
+    world.model.was_asked(1).await;
+    let id = |key: &str| told[1]["item"][key].as_str().unwrap().to_owned();
+    let (thread, question) = (id("thread_id"), id("id"));
+    world.model.next(Script::answer("Newer."));
+    reader.retry(&thread, &question).await;
+    world.model.release();
+    failure(&first.events().await);
+    let texts = ["user: hi", "assistant: Newer."];
+    assert_eq!(reader.texts(&thread).await, texts);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_question_that_a_retry_has_deleted_is_not_kept() {
+    let world = World::new().await;
+    let chatkit = world.chatkit().await;
+    let reader = chatkit.reader();
+    let first = reader.begin("one").await;
+    world.model.next(held());
+    let mut second = add(&reader, &first.thread, "two").await;
+    read(&mut second, 2).await;
+    world.model.was_asked(2).await;
+    world.model.next(Script::answer("Newer."));
+    reader.retry(&first.thread, &first.question).await;
+    world.model.release();
+    let (_, retry) = failure(&second.events().await);
+    assert!(!retry, "there is nothing to try again");
+    let texts = ["user: one", "assistant: Newer."];
+    assert_eq!(reader.texts(&first.thread).await, texts);
+}
+
+#[tokio::test]
+async fn a_retry_that_an_ending_instance_cuts_short_keeps_the_old_answer() {
+    let world = World::new().await;
+    let chatkit = world.chatkit().await;
+    let reader = chatkit.reader();
+    let turn = reader.begin("hi").await;
+    world.model.next(held_halfway());
+    let params = json!({ "thread_id": turn.thread, "item_id": turn.question });
+    let mut retry = reader.stream("threads.retry_after_item", &params).await;
+    read_until(&mut retry, "At ").await;
+    let token = reader.token().to_owned();
+    let ended = chatkit.function.terminate(Duration::from_secs(10)).await;
+    assert!(ended.unwrap().success());
+    failure(&retry.events().await);
+    let another = world.chatkit().await;
+    let reader = another.known_as(&token);
+    let texts = ["user: hi".to_owned(), format!("assistant: {ANSWER}")];
+    assert_eq!(reader.texts(&turn.thread).await, texts);
+}
+
+#[tokio::test]
+async fn who_is_refused_is_given_no_token() {
+    let world = World::new().await.with("RATE_LIMIT_NETWORK_PER_DAY", 1);
+    let chatkit = world.chatkit().await;
+    let params: Value = json!({ "input": input("hi") });
+    let first = Reply::of(chatkit.stranger().request("threads.create", &params)).await;
+    assert!(first.header("set-cookie").is_some());
+    let second = Reply::of(chatkit.stranger().request("threads.create", &params)).await;
+    assert!(second.text.contains("\"error\""), "{second:?}");
+    assert_eq!(second.header("set-cookie"), None);
+}
