@@ -3,14 +3,32 @@
 use std::{
     io,
     net::{Ipv4Addr, TcpListener},
+    process,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
-/// A port that nobody listens on at this moment. Another program may take it before it is used:
-/// whoever uses it tries again with another.
+/// Below the ports that kernels give to connections, and to programs that ask for any.
+const FIRST: u16 = 10_000;
+const COUNT: u16 = 20_000;
+
+/// A port that nobody listens on at this moment, and that this process has not given out lately:
+/// two programs that start at the same time must not take each other for themselves. A program of
+/// another process may take it before it is used: whoever uses it tries again with another.
 pub(crate) fn free() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    static GIVEN_OUT: AtomicU32 = AtomicU32::new(0);
+    // Other processes begin elsewhere.
+    let start = process::id().wrapping_mul(7_919);
+    let mut taken = io::ErrorKind::AddrInUse.into();
+    for _ in 0..COUNT {
+        let given_out = GIVEN_OUT.fetch_add(1, Ordering::Relaxed);
+        let offset = start.wrapping_add(given_out) % u32::from(COUNT);
+        let port = FIRST + u16::try_from(offset).unwrap_or_default();
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => taken = error,
+            listener => return listener.map(|_| port),
+        }
+    }
+    Err(taken)
 }
 
 /// Whether a program that did not start wrote that its port was taken.
