@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Receiver;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::error::{Detail, Failure};
+use crate::error::Failure;
 use crate::http::{Call, Reply, Route, empty, json};
 use crate::idempotency::Key;
 use crate::question::Question;
@@ -129,7 +129,7 @@ async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
     let before = match call.parameter("before") {
         None => None,
         Some(id) => Some(id.parse().map_err(|_| {
-            wrong_parameter("before", "must be the id of a message of the conversation")
+            Failure::wrong("before", "must be the id of a message of the conversation")
         })?),
     };
     let messages = session::read(database, session_id, Owner::read(&call.headers), before).await?;
@@ -164,13 +164,8 @@ async fn forget(app: &App, call: &Call) -> Result<Reply, Failure> {
 /// The conversation of the query; `None` is an id that no conversation can have.
 fn session_id(call: &Call) -> Result<Option<Uuid>, Failure> {
     let id = call.parameter("session_id");
-    let id = id.ok_or_else(|| wrong_parameter("session_id", "is required"))?;
+    let id = id.ok_or_else(|| Failure::wrong("session_id", "is required"))?;
     Ok(id.parse().ok())
-}
-
-fn wrong_parameter(field: &'static str, message: &str) -> Failure {
-    let message = message.into();
-    Failure::invalid("The request is not valid.", vec![Detail { field, message }])
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod input;
 mod stream;
 mod wire;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::chat::timestamp;
-use crate::error::{Code, Detail, Failure};
+use crate::error::{Code, Failure};
 use crate::http::{Call, Reply, Route, json};
 use crate::question::Question;
 use crate::reader::{Issued, Owner};
@@ -71,7 +72,7 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
             | "threads.sync_custom_action"
             | "threads.add_client_tool_output"
             | "threads.add_structured_input" => Err(not_supported()),
-            _ => Err(wrong("type", "is not a request of ChatKit's")),
+            _ => Err(Failure::wrong("type", "is not a request of ChatKit's")),
         }
     })
 }
@@ -95,7 +96,7 @@ impl Chat {
             question: said.question.clone(),
             key: None,
             reader: self.reader.or(issued.as_ref().map(|issued| issued.owner)),
-            thread: Some(said.in_thread()),
+            thread: Some(said.thread.clone()),
         };
         let events = turn::ask(self.app, &self.call, ask);
         stream::reply(events, Stream::of_new_thread(said, issued)).await
@@ -110,7 +111,7 @@ impl Chat {
             question: said.question.clone(),
             key: None,
             reader: Some(owner),
-            thread: Some(said.in_thread()),
+            thread: Some(said.thread.clone()),
         };
         let events = turn::ask(self.app, &self.call, ask);
         stream::reply(events, Stream::of_question(said)).await
@@ -126,7 +127,7 @@ impl Chat {
         let (message, selected_text) = match store::message(database, &owner, thread, item).await {
             Ok(Some((Author::User, message, passage))) => (message, passage),
             Ok(Some((Author::Assistant, ..))) => {
-                return Err(wrong("item_id", "must be a question's id"));
+                return Err(Failure::wrong("item_id", "must be a question's id"));
             }
             Ok(None) => return Err(no_item()),
             Err(error) => return stream::reply(Err(error.into()), stream).await,
@@ -158,7 +159,7 @@ impl Chat {
             after: None,
         };
         let (found, items) = self.read(&thread_id, page).await?;
-        let mut thread = self::thread(found.id, timestamp(found.created_at), found.title);
+        let mut thread = thread(found);
         thread.items = items;
         Ok(json(StatusCode::OK, &thread))
     }
@@ -181,11 +182,7 @@ impl Chat {
         let database = &self.app.ready()?.database;
         let found = store::list(database, &owner, page).await?;
         let found = found.map_err(|store::UnknownCursor| unknown_cursor())?;
-        let threads = found
-            .rows
-            .into_iter()
-            .map(|row| thread(row.id, timestamp(row.created_at), row.title))
-            .collect();
+        let threads = found.rows.into_iter().map(thread).collect();
         let threads = page_of(threads, found.has_more, |thread: &Thread| thread.id);
         Ok(json(StatusCode::OK, &threads))
     }
@@ -195,14 +192,13 @@ impl Chat {
         let title = title.trim();
         if title.is_empty() || title.chars().count() > MAX_TITLE_CHARS || title.contains('\0') {
             let message = format!("must be 1 to {MAX_TITLE_CHARS} characters, without NUL");
-            return Err(wrong("title", message));
+            return Err(Failure::wrong("title", message));
         }
         let (owner, id) = (self.owner()?, thread_of(&thread_id)?);
         let database = &self.app.ready()?.database;
         let renamed = store::rename(database, &owner, id, title).await?;
         let renamed = renamed.ok_or_else(Failure::no_conversation)?;
-        let thread = thread(renamed.id, timestamp(renamed.created_at), renamed.title);
-        Ok(json(StatusCode::OK, &thread))
+        Ok(json(StatusCode::OK, &thread(renamed)))
     }
 
     async fn delete(self, params: Value) -> Result<Reply, Failure> {
@@ -221,7 +217,7 @@ impl Chat {
             let message = format!(
                 "must be at most {MAX_JUDGED} ids of at most {MAX_ID_CHARS} characters, without NUL"
             );
-            return Err(wrong("item_ids", message));
+            return Err(Failure::wrong("item_ids", message));
         }
         let (owner, id) = (self.owner()?, thread_of(&feedback.thread_id)?);
         let kind = match feedback.kind {
@@ -258,7 +254,9 @@ impl Chat {
 
 fn page(paging: Paging) -> Result<store::Page, Failure> {
     let limit = match paging.limit {
-        Some(limit) if limit.fract() != 0.0 => return Err(wrong("limit", "must be an integer")),
+        Some(limit) if limit.fract() != 0.0 => {
+            return Err(Failure::wrong("limit", "must be an integer"));
+        }
         Some(limit) if limit > 0.0 => {
             // The widget asks for 9,999 threads: it gets a page, and is told that there are more.
             let limit = limit.min(MAX_PAGE.into());
@@ -288,11 +286,11 @@ impl Item {
     }
 }
 
-fn thread(id: Uuid, created_at: String, title: Option<String>) -> Thread {
+fn thread(row: store::Thread) -> Thread {
     Thread {
-        title,
-        id,
-        created_at,
+        title: row.title,
+        id: row.id,
+        created_at: timestamp(row.created_at),
         status: Status::Active,
         metadata: Empty {},
         items: no_more(),
@@ -320,15 +318,18 @@ fn item(thread_id: Uuid, row: store::Item) -> Item {
 
 /// An answer; without a text one that has just begun.
 fn answer_item(id: Uuid, thread_id: Uuid, at: DateTime<Utc>, text: Option<String>) -> Item {
-    let content = text.map(|text| OutputText {
-        annotations: [],
-        text: text.into(),
-    });
     Item::AssistantMessage {
         id,
         thread_id,
         created_at: timestamp(at),
-        content: content.into_iter().collect(),
+        content: text.map(output).into_iter().collect(),
+    }
+}
+
+fn output<'a>(text: impl Into<Cow<'a, str>>) -> OutputText<'a> {
+    OutputText {
+        annotations: [],
+        text: text.into(),
     }
 }
 
@@ -359,20 +360,16 @@ fn parse(body: &[u8]) -> Result<wire::Request, Failure> {
 
 fn read<T: DeserializeOwned>(params: Value) -> Result<T, Failure> {
     // The parser's words go back to whoever sent what they quote, and nowhere else.
-    wire::object(params).map_err(|error: serde_json::Error| wrong("params", error.to_string()))
+    wire::object(params)
+        .map_err(|error: serde_json::Error| Failure::wrong("params", error.to_string()))
 }
 
 fn thread_of(id: &str) -> Result<Uuid, Failure> {
     id.parse().map_err(|_| Failure::no_conversation())
 }
 
-fn wrong(field: &'static str, message: impl Into<String>) -> Failure {
-    let message = message.into();
-    Failure::invalid("The request is not valid.", vec![Detail { field, message }])
-}
-
 fn unknown_cursor() -> Failure {
-    wrong("after", "is not an entry of this list")
+    Failure::wrong("after", "is not an entry of this list")
 }
 
 fn no_item() -> Failure {

@@ -138,6 +138,13 @@ impl Failure {
         }
     }
 
+    /// An invalid request of which one field is wrong.
+    #[must_use]
+    pub fn wrong(field: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::invalid("The request is not valid.", vec![Detail { field, message }])
+    }
+
     /// There is no such conversation, or it is somebody else's: nobody is told which.
     #[must_use]
     pub fn no_conversation() -> Self {

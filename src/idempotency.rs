@@ -6,7 +6,7 @@
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Detail, Failure};
+use crate::error::Failure;
 use crate::question::Question;
 use crate::reader::Owner;
 
@@ -42,13 +42,8 @@ impl Key {
         let bytes = value.as_bytes();
         let visible = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
         if bytes.is_empty() || bytes.len() > MAX_LENGTH || !visible {
-            return Err(Failure::invalid(
-                "The request is not valid.",
-                vec![Detail {
-                    field: "Idempotency-Key",
-                    message: format!("must be 1 to {MAX_LENGTH} visible ASCII characters"),
-                }],
-            ));
+            let message = format!("must be 1 to {MAX_LENGTH} visible ASCII characters");
+            return Err(Failure::wrong("Idempotency-Key", message));
         }
         Ok(Some(Self {
             key: Sha256::digest(bytes).into(),

@@ -27,6 +27,8 @@ pub(super) struct Said {
     pub(super) question: Question,
     pub(super) content: Vec<Content>,
     pub(super) options: InferenceOptions,
+    /// What is stored beside the question's text.
+    pub(super) thread: session::InThread,
 }
 
 impl Said {
@@ -42,17 +44,18 @@ impl Said {
             add("attachments", message.into());
         }
         let options = input.inference_options.unwrap_or_default();
-        let plain = is_plain(&input.content);
-        for (field, bytes, limit) in [
-            ("content", json(&input.content).len(), MAX_PARTS_BYTES),
-            ("inference_options", json(&options).len(), MAX_OPTIONS_BYTES),
+        // A text alone is checked as the question.
+        let plain = matches!(input.content[..], [Content::InputText { .. }]);
+        let parts = (!plain).then(|| json(&input.content));
+        let chosen = (options != InferenceOptions::default()).then(|| json(&options));
+        for (field, json, limit) in [
+            ("content", &parts, MAX_PARTS_BYTES),
+            ("inference_options", &chosen, MAX_OPTIONS_BYTES),
         ] {
-            // A text alone has a limit of its own.
-            if bytes > limit && !(plain && field == "content") {
+            if json.as_ref().is_some_and(|json| json.len() > limit) {
                 add(field, format!("is larger than {limit} bytes as JSON"));
             }
         }
-        // That of a text alone is noticed with the text.
         if !plain && holds_nul(&input.content) {
             add("content", NUL.into());
         }
@@ -65,46 +68,43 @@ impl Said {
             limits,
             wrong,
         )?;
+        let thread = session::InThread {
+            title: Some(title(&question.message)),
+            parts,
+            options: chosen,
+            retried: None,
+        };
         Ok(Self {
             question,
             content: input.content,
             options,
+            thread,
         })
     }
+}
 
-    /// What is stored beside the question's text.
-    pub(super) fn in_thread(&self) -> session::InThread {
-        session::InThread {
-            title: Some(self.title()),
-            parts: (!is_plain(&self.content)).then(|| json(&self.content)),
-            options: (self.options != InferenceOptions::default()).then(|| json(&self.options)),
-            retried: None,
-        }
+/// A title for a conversation that begins with this question.
+fn title(question: &str) -> String {
+    let words: Vec<_> = question.split_whitespace().collect();
+    let whole = words.join(" ");
+    if whole.chars().count() <= TITLE_CHARS {
+        return whole;
     }
-
-    /// A title for a conversation that begins so.
-    pub(super) fn title(&self) -> String {
-        let words: Vec<_> = self.question.message.split_whitespace().collect();
-        let whole = words.join(" ");
-        if whole.chars().count() <= TITLE_CHARS {
-            return whole;
+    // With room for the ellipsis.
+    let room = TITLE_CHARS - 1;
+    let mut title = String::new();
+    for word in words {
+        let space = if title.is_empty() { "" } else { " " };
+        let longer = format!("{title}{space}{word}");
+        if longer.chars().count() > room {
+            break;
         }
-        // With room for the ellipsis.
-        let room = TITLE_CHARS - 1;
-        let mut title = String::new();
-        for word in words {
-            let space = if title.is_empty() { "" } else { " " };
-            let longer = format!("{title}{space}{word}");
-            if longer.chars().count() > room {
-                break;
-            }
-            title = longer;
-        }
-        if title.is_empty() {
-            title.extend(whole.chars().take(room));
-        }
-        title + "…"
+        title = longer;
     }
+    if title.is_empty() {
+        title.extend(whole.chars().take(room));
+    }
+    title + "…"
 }
 
 impl Content {
@@ -116,10 +116,6 @@ impl Content {
             Self::InputTag { text, .. } => format!("@{text}"),
         }
     }
-}
-
-fn is_plain(content: &[Content]) -> bool {
-    matches!(content, [Content::InputText { .. }])
 }
 
 /// PostgreSQL's JSON cannot hold NUL.
@@ -157,7 +153,7 @@ mod tests {
 
     fn title(text: &str) -> String {
         let input = serde_json::json!({ "content": [{ "type": "input_text", "text": text }] });
-        parse(&input.to_string()).unwrap().title()
+        parse(&input.to_string()).unwrap().thread.title.unwrap()
     }
 
     #[test]
@@ -180,7 +176,7 @@ mod tests {
         );
         let said = said.unwrap();
         assert_eq!(said.question.message, "See @Chapter 3");
-        let thread = said.in_thread();
+        let thread = said.thread;
         assert!(
             thread
                 .parts

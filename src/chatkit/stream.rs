@@ -3,18 +3,20 @@
 //! The question is told when it is stored, before the model says anything; the answer is `done`
 //! when it is stored. Failures that a reader should read are events, with their text.
 
+use chrono::{DateTime, Utc};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::sync::mpsc::{self, Receiver};
 use uuid::Uuid;
 
 use super::input::Said;
-use super::wire::{Event, Item, ItemUpdate, OutputText, StreamOptions};
-use super::{answer_item, thread};
+use super::wire::{Event, Item, ItemUpdate, StreamOptions};
+use super::{answer_item, output, thread};
 use crate::chat::timestamp;
 use crate::error::{Code, Failure};
 use crate::http::Reply;
 use crate::reader::Issued;
+use crate::session::thread as store;
 use crate::sse::{self, EventStream, HEADERS, Protocol};
 use crate::turn::{self, Event as Turned};
 
@@ -65,7 +67,7 @@ pub(super) struct Stream {
     /// Of a conversation that is new, until it is told.
     title: Option<String>,
     /// The conversation and when it began.
-    thread: Option<(Uuid, String)>,
+    thread: Option<(Uuid, DateTime<Utc>)>,
     question: Option<Uuid>,
     answer: Option<Uuid>,
     text: String,
@@ -75,7 +77,7 @@ impl Stream {
     /// Of the first question of a conversation.
     pub(super) fn of_new_thread(said: Said, issued: Option<Issued>) -> Self {
         Self {
-            title: Some(said.title()),
+            title: said.thread.title.clone(),
             said: Some(said),
             issued,
             ..Self::default()
@@ -99,8 +101,12 @@ impl Stream {
     }
 
     fn tell_title<'a>(&mut self, write: &mut impl FnMut(Event<'a>)) {
-        if let (Some(title), Some((id, created_at))) = (self.title.take(), &self.thread) {
-            let thread = thread(*id, created_at.clone(), Some(title));
+        if let (Some(title), Some((id, created_at))) = (self.title.take(), self.thread) {
+            let thread = thread(store::Thread {
+                id,
+                created_at,
+                title: Some(title),
+            });
             write(Event::ThreadUpdated { thread });
         }
     }
@@ -120,9 +126,12 @@ impl Protocol for Stream {
                 question_id,
                 question_created_at,
             } => {
-                let created_at = timestamp(*session_created_at);
                 if self.title.is_some() {
-                    let thread = thread(*session_id, created_at.clone(), None);
+                    let thread = thread(store::Thread {
+                        id: *session_id,
+                        created_at: *session_created_at,
+                        title: None,
+                    });
                     write(Event::ThreadCreated { thread });
                 }
                 if let Some(said) = self.said.take() {
@@ -139,7 +148,7 @@ impl Protocol for Stream {
                 }
                 let stream_options = StreamOptions { allow_cancel: true };
                 write(Event::StreamOptions { stream_options });
-                self.thread = Some((*session_id, created_at));
+                self.thread = Some((*session_id, *session_created_at));
                 self.question = Some(*question_id);
             }
             Turned::Started {
@@ -171,16 +180,16 @@ impl Protocol for Stream {
                 }
             }
             Turned::Finished { stored_at, .. } => {
-                if let (Some(item_id), Some((thread_id, _))) = (self.answer, &self.thread) {
+                if let (Some(item_id), Some((thread_id, _))) = (self.answer, self.thread) {
                     write(Event::ItemUpdated {
                         item_id,
                         update: ItemUpdate::PartDone {
                             content_index: 0,
-                            content: output(&self.text),
+                            content: output(&*self.text),
                         },
                     });
                     let text = std::mem::take(&mut self.text);
-                    let item = answer_item(item_id, *thread_id, *stored_at, Some(text));
+                    let item = answer_item(item_id, thread_id, *stored_at, Some(text));
                     write(Event::ItemDone { item });
                 }
             }
@@ -199,13 +208,6 @@ impl Protocol for Stream {
                 }
             }
         }
-    }
-}
-
-fn output(text: &str) -> OutputText<'_> {
-    OutputText {
-        annotations: [],
-        text: text.into(),
     }
 }
 

@@ -11,13 +11,22 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// An object, and not the array of its values, which serde would take as well.
+struct Object<T>(T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = Map::deserialize(deserializer)?;
+        let value = T::deserialize(Value::Object(fields));
+        value.map(Self).map_err(D::Error::custom)
+    }
+}
+
 pub(super) fn object<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
-    let fields = Map::deserialize(deserializer)?;
-    T::deserialize(Value::Object(fields)).map_err(D::Error::custom)
+    Object::deserialize(deserializer).map(|object| object.0)
 }
 
 fn maybe_object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -25,9 +34,8 @@ where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
-    let fields = Option::<Map<_, _>>::deserialize(deserializer)?;
-    let read = |fields| T::deserialize(Value::Object(fields));
-    fields.map(read).transpose().map_err(D::Error::custom)
+    let object = Option::<Object<T>>::deserialize(deserializer)?;
+    Ok(object.map(|object| object.0))
 }
 
 fn objects<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
@@ -35,10 +43,8 @@ where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
-    let all = Vec::<Map<_, _>>::deserialize(deserializer)?;
-    let read = |fields| T::deserialize(Value::Object(fields));
-    let all: Result<_, _> = all.into_iter().map(read).collect();
-    all.map_err(D::Error::custom)
+    let objects = Vec::<Object<T>>::deserialize(deserializer)?;
+    Ok(objects.into_iter().map(|object| object.0).collect())
 }
 
 /// A request: its type decides what `params` hold.

@@ -54,7 +54,7 @@ pub struct Asked {
 }
 
 /// What a conversation with an owner has beside others.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct InThread {
     /// Its title, if it has none yet.
     pub title: Option<String>,
