@@ -12,7 +12,7 @@ use crate::config::{Problems, Settings};
 use crate::cors::Origins;
 use crate::database::Database;
 use crate::error::{Code, Failure};
-use crate::guard::Guard;
+use crate::guard::{Guard, Terms};
 use crate::llm::Model;
 
 /// The state of an instance.
@@ -31,7 +31,9 @@ pub struct Ready {
     pub database: Database,
     /// The model.
     pub model: Model,
-    /// What the instance remembers of who was refused, and how many turns it runs.
+    /// How fast a turn may be asked and what it may cost.
+    pub terms: Terms,
+    /// What the instance remembers of refusals, and how many turns it runs.
     pub guard: Guard,
 }
 
@@ -52,7 +54,7 @@ impl App {
         if app
             .ready
             .as_ref()
-            .is_ok_and(|ready| ready.settings.guard.daily_budget == 0)
+            .is_ok_and(|ready| ready.settings.rate_limits.daily_budget == 0)
         {
             tracing::warn!("DAILY_BUDGET_USD is 0: nothing limits what a day may cost");
         }
@@ -65,6 +67,7 @@ impl App {
         let ready = settings.map(|settings| Ready {
             database: Database::new(settings.database.clone()),
             model: Model::new(settings.model.clone()),
+            terms: Terms::of(&settings),
             guard: Guard::default(),
             settings,
         });

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::client::Proxy;
+use crate::caller::Proxy;
 use crate::cors::Origins;
-use crate::guard;
+use crate::pseudonym::Pseudonyms;
 
 mod check;
 mod environment;
@@ -27,22 +27,22 @@ pub struct Settings {
     /// The pages that may call (`CORS_ORIGINS`).
     pub origins: Origins,
     /// What a question may hold.
-    pub limits: Limits,
+    pub question_limits: QuestionLimits,
     /// Messages of the conversation that the model is shown before the current one
     /// (`HISTORY_MESSAGES`). More of them cost tokens on every turn.
     pub history_messages: u32,
     /// The longest prompt, in characters (`MAX_PROMPT_CHARS`): older messages are left out until
     /// it fits. It must hold the longest question with the longest passage.
     pub max_prompt_chars: usize,
-    /// What a network, a conversation and a day may spend.
-    pub guard: guard::Limits,
+    /// What a network, a conversation and a day may use.
+    pub rate_limits: RateLimits,
     /// What the model costs.
-    pub prices: guard::Prices,
+    pub prices: Prices,
     /// A proxy in front of the platform, whose word on a client's address is believed.
     pub proxy: Option<Proxy>,
-    /// The key of the HMACs under which networks and conversations are known elsewhere. Derived
-    /// from the model's key: it is secret, and the same in every instance.
-    pub pseudonym_key: SecretString,
+    /// The names under which networks and conversations are known elsewhere. Their key is derived
+    /// from the model's: it is secret, and the same in every instance.
+    pub pseudonyms: Pseudonyms,
     /// Whether questions are moderated before they are answered (`MODERATION=input`).
     pub moderation: bool,
     /// The model.
@@ -53,11 +53,38 @@ pub struct Settings {
 
 /// What a question may hold, in Unicode characters.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct QuestionLimits {
     /// `MAX_MESSAGE_CHARS`
     pub message: usize,
     /// `MAX_SELECTED_TEXT_CHARS`
     pub selected_text: usize,
+}
+
+/// What a network, a conversation and a day may use; a zero switches a limit off.
+#[derive(Debug, Clone, Copy)]
+pub struct RateLimits {
+    /// Questions of a network at once (`RATE_LIMIT_NETWORK_BURST`): a classroom shares one.
+    pub network_burst: u32,
+    /// Questions of a network a minute, in the long run (`RATE_LIMIT_NETWORK_PER_MINUTE`).
+    pub network_per_minute: u32,
+    /// Questions of a network a day, in UTC (`RATE_LIMIT_NETWORK_PER_DAY`).
+    pub network_per_day: u32,
+    /// Questions in a conversation a minute (`RATE_LIMIT_CONVERSATION_PER_MINUTE`).
+    pub conversation_per_minute: u32,
+    /// Billionths of a dollar a day, in UTC (`DAILY_BUDGET_USD`).
+    pub daily_budget: i64,
+    /// Turns that an instance runs at once (`MAX_TURNS_IN_FLIGHT`).
+    pub turns_in_flight: usize,
+}
+
+/// What the model costs, in billionths of a dollar a token: a thousandth of the price in dollars
+/// a million tokens, which is how providers name it.
+#[derive(Debug, Clone, Copy)]
+pub struct Prices {
+    /// A token of the prompt (`PRICE_INPUT_USD_PER_MILLION`).
+    pub input: i64,
+    /// A token of the answer (`PRICE_OUTPUT_USD_PER_MILLION`).
+    pub output: i64,
 }
 
 /// How the model is called.

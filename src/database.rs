@@ -4,9 +4,12 @@
 //! (`query_typed`), which is one round trip and works through PgBouncer in transaction mode.
 //! There are no transactions, no prepared statements and no session state.
 //!
-//! This module knows no table; the SQL stands beside its verb, in [`crate::session`].
+//! This module knows no table: SQL stands beside its verb, in [`crate::session`] and where an
+//! operator's program has some of its own.
 
 mod connections;
+
+use std::borrow::Cow;
 
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::error::SqlState;
@@ -36,7 +39,7 @@ pub struct Statement {
     pub name: &'static str,
     /// No custom type may stand among its parameters or columns: cast to and from text, or
     /// tokio-postgres looks the type up first, with round trips of its own.
-    pub sql: &'static str,
+    pub sql: Cow<'static, str>,
 }
 
 /// A parameter of a statement and its type.
@@ -154,7 +157,7 @@ impl Database {
             Ok(connection) => connection,
             Err(error) => return Attempt::Failed(error),
         };
-        let query = connection.query_typed(statement.sql, parameters);
+        let query = connection.query_typed(&statement.sql, parameters);
         let deadline = deadline.min(Instant::now() + self.settings.statement_timeout);
         let outcome = timeout_at(deadline, query).await;
         match outcome {

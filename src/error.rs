@@ -8,7 +8,6 @@
 //! This module never decides what failed: the module that owns a step converts its own error.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -25,7 +24,7 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// Every code, for whoever must know them all.
+            /// Every code.
             pub const ALL: [Self; [$($word),*].len()] = [$(Self::$variant),*];
 
             /// The code as it stands in a response and in the log.
@@ -60,7 +59,7 @@ codes! {
     PayloadTooLarge: "payload_too_large", PAYLOAD_TOO_LARGE;
     /// The body is not `application/json`.
     UnsupportedMediaType: "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
-    /// A request of ChatKit's that this server does not know what to do with.
+    /// A request of ChatKit's for something that this server does not do.
     NotSupported: "not_supported", NOT_IMPLEMENTED;
     /// The same request, by its `Idempotency-Key`, is still being answered.
     InProgress: "in_progress", CONFLICT;
@@ -84,6 +83,15 @@ codes! {
     DatabaseError: "database_error", INTERNAL_SERVER_ERROR;
     /// Anything else, a panic included.
     InternalError: "internal_error", INTERNAL_SERVER_ERROR;
+}
+
+impl Code {
+    /// Whether a reader should read it in the conversation: a limit, or something of ours that is out
+    /// of order. Anything else is wrong with the request itself.
+    #[must_use]
+    pub fn is_for_reader(self) -> bool {
+        self.status().is_server_error() || self == Self::RateLimited
+    }
 }
 
 /// One field of a request that is not valid.
@@ -111,7 +119,6 @@ pub struct Failure {
     /// The question was stored, and is not kept.
     pub taken_back: bool,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
-    logged: AtomicBool,
 }
 
 impl Failure {
@@ -125,7 +132,6 @@ impl Failure {
             session_id: None,
             taken_back: false,
             cause: None,
-            logged: AtomicBool::new(false),
         }
     }
 
@@ -145,7 +151,7 @@ impl Failure {
         Self::invalid("The request is not valid.", vec![Detail { field, message }])
     }
 
-    /// There is no such conversation, or it is somebody else's: nobody is told which.
+    /// There is no such conversation, or it is another reader's: nobody is told which.
     #[must_use]
     pub fn no_conversation() -> Self {
         Self::new(Code::NotFound, "There is no such conversation.")
@@ -193,18 +199,19 @@ impl Failure {
     #[must_use]
     pub fn taken_back(mut self) -> Self {
         self.taken_back = true;
-        if self.code != Code::ContentRefused {
-            self.message =
-                "Your question was not answered, and is not kept. Please ask again.".into();
-        }
         self
     }
 
-    /// Writes the failure into the log, within the span of its request, once.
+    /// The same with another text for people.
+    #[must_use]
+    pub fn saying(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = message.into();
+        self
+    }
+
+    /// Writes the failure into the log, within the span of its request: the turn's task does it for
+    /// a turn, the edge for everything else.
     pub fn log(&self) {
-        if self.logged.swap(true, Ordering::Relaxed) {
-            return;
-        }
         let code = self.code.as_str();
         let cause = self.cause.as_deref().map(|cause| chain(cause));
         if self.code.status().is_server_error() {

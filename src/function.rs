@@ -15,8 +15,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use vercel_runtime::{AppState, Error, Request, ResponseBody, service_fn};
 
 use crate::app::App;
+use crate::background::Background;
 use crate::error::chain;
-use crate::http::{Background, Route, serve};
+use crate::http::{Route, serve};
 use crate::{config, telemetry};
 
 /// What a stopped instance gives the last responses; the platform kills it after 500 ms.
@@ -46,7 +47,7 @@ pub async fn run(route: &'static Route) -> Result<(), Error> {
     tokio::spawn(stop_on_sigterm(Arc::clone(&app)));
     // Runs when this task first waits, and by then the runtime listens.
     tokio::spawn(async { tune() });
-    // Who connected before that is reached with the first request.
+    // Connections accepted before that are tuned at the first request.
     let first = Arc::new(Once::new());
     vercel_runtime::run(service_fn(move |request: Request, state: AppState| {
         first.call_once(tune);

@@ -1,20 +1,22 @@
 //! Whether the function runs, and whether it could answer.
 //!
 //! `GET /health` touches nothing, so that a monitor wakes no database. `GET /health?check=ready`
-//! also checks the settings and asks the database whether its tables are there.
+//! also checks the settings and asks the database whether it has what this version calls.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use http::{Method, StatusCode};
 use serde::Serialize;
+use tokio_postgres::types::Type;
 
 use crate::app::App;
-use crate::client;
-use crate::database::Statement;
+use crate::database::{Parameter, Statement};
 use crate::error::{Failure, chain};
 use crate::http::{Call, Reply, Route, json};
+use crate::session::functions::{self, Functions};
 
 /// `GET /health`
 pub const ROUTE: Route = Route {
@@ -27,8 +29,8 @@ pub const ROUTE: Route = Route {
 
 const CHECK: Statement = Statement {
     name: "health",
-    // The newest that the functions need.
-    sql: "select to_regclass('message_feedback') is not null",
+    // They are installed after the tables that they need.
+    sql: Cow::Borrowed("select to_regnamespace($1) is not null as installed"),
 };
 
 #[derive(Serialize)]
@@ -43,7 +45,7 @@ struct Health {
 #[derive(Serialize)]
 struct Checks {
     settings: &'static str,
-    database: &'static str,
+    database: Cow<'static, str>,
 }
 
 fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
@@ -66,33 +68,34 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
             (StatusCode::SERVICE_UNAVAILABLE, "unhealthy")
         };
         let checks = Some(Checks { settings, database });
-        // So that an owner behind a proxy can see whether it is their own.
-        let proxy = app
-            .ready()
-            .ok()
-            .and_then(|ready| ready.settings.proxy.as_ref());
-        let client_address = client::address(&call.headers, call.platform_address, proxy);
         Ok(json(
             status,
             &Health {
                 status: word,
                 checks,
-                client_address,
+                // So that an owner behind a proxy can see whether it is their own.
+                client_address: call.address,
             },
         ))
     })
 }
 
-async fn check_database(app: &App) -> &'static str {
+async fn check_database(app: &App) -> Cow<'static, str> {
     let Ok(ready) = app.ready() else {
-        return "unknown";
+        return "unknown".into();
     };
-    match ready.database.query(&CHECK, &[]).await {
-        Ok(rows) if rows.first().is_some_and(|row| row.get(0)) => "ok",
-        Ok(_) => "migrations missing",
+    let schema = Functions::current().schema();
+    let parameters: [Parameter<'_>; 1] = [(&schema, Type::TEXT)];
+    match ready.database.query(&CHECK, &parameters).await {
+        Ok(rows) if rows.first().is_some_and(|row| row.get("installed")) => "ok".into(),
+        Ok(_) => {
+            let problem = functions::missing();
+            tracing::warn!(problem, "the database is not ready");
+            problem.into()
+        }
         Err(error) => {
             tracing::warn!(cause = chain(&error), "the database is not ready");
-            "failed"
+            "failed".into()
         }
     }
 }

@@ -5,6 +5,7 @@
 //! [`Failure`]; nothing else leaves a function.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,20 +13,22 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
-use serde::Serialize;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 use tracing::Instrument;
 use uuid::Uuid;
 
 mod body;
 mod headers;
+mod reply;
 
 use headers::{add_headers, allow, allow_header, is_json, preflight};
+use reply::refusal;
+
+pub use reply::{Body, Reply, empty, json};
 
 use crate::app::App;
-use crate::client::PlatformAddress;
+use crate::background::Background;
+use crate::caller::{self, PlatformAddress};
 use crate::cors::same_site;
 use crate::error::{Code, Failure};
 use crate::telemetry;
@@ -35,12 +38,6 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Why a body breaks off.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A response's body.
-pub type Body = BoxBody<Bytes, BoxError>;
-
-/// A response.
-pub type Reply = Response<Body>;
 
 /// A route: one function.
 #[derive(Debug)]
@@ -68,12 +65,14 @@ pub struct Call {
     pub method: Method,
     /// The headers.
     pub headers: HeaderMap,
-    /// What the platform says beside them about who asks.
-    pub platform_address: Option<PlatformAddress>,
+    /// The address that the request comes from, where somebody vouches for one.
+    pub address: Option<IpAddr>,
     /// The query string, `""` where there is none.
     pub query: String,
     /// The body, at most [`MAX_BODY_BYTES`].
     pub body: Bytes,
+    /// Finds the request in the log.
+    pub request_id: String,
     /// For work that outlives the response.
     pub background: Background,
 }
@@ -85,53 +84,13 @@ impl Call {
         let mut parameters = form_urlencoded::parse(self.query.as_bytes());
         parameters.find_map(|(known, value)| (known == name).then_some(value))
     }
-}
 
-/// Hands work to the platform that must be done before the instance may be stopped or frozen.
-#[derive(Clone)]
-pub struct Background(Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>);
-
-impl std::fmt::Debug for Background {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Background")
+    /// The response of a turn that has failed. The turn's task has logged it, for its reader may have
+    /// left; any other failure is returned as an error, and logged at the edge.
+    #[must_use]
+    pub fn turn_failed(&self, failure: &Failure) -> Reply {
+        refusal(failure, &self.request_id)
     }
-}
-
-impl Background {
-    /// `spawn` starts the work and makes the platform wait for it.
-    pub fn new(spawn: impl Fn(BoxFuture<'static, ()>) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(spawn))
-    }
-
-    /// Starts this work.
-    pub fn wait_until(&self, work: impl Future<Output = ()> + Send + 'static) {
-        (self.0)(Box::pin(work));
-    }
-}
-
-/// A JSON response.
-pub fn json(status: StatusCode, value: &impl Serialize) -> Reply {
-    // Our own types hold no map with other keys than strings, the one thing that can fail.
-    let text = serde_json::to_vec(value).unwrap_or_default();
-    let mut reply = Response::new(full(text));
-    *reply.status_mut() = status;
-    reply.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    reply
-}
-
-/// A body of nothing.
-#[must_use]
-pub fn empty() -> Body {
-    full(Bytes::new())
-}
-
-fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into())
-        .map_err(|never| match never {})
-        .boxed()
 }
 
 /// Answers a request. Returns a response whatever the handler does, a panic included.
@@ -154,7 +113,10 @@ where
         // connection instead of the reason.
         let (body_bytes, body) = body::read(body).await;
         let (origin, result) = match allowed_origin(&app, &parts.headers) {
-            Ok(origin) => (origin, answer(route, app, &parts, body, background).await),
+            Ok(origin) => {
+                let result = answer(route, app, &parts, body, &request_id, background).await;
+                (origin, result)
+            }
             Err(failure) => (None, Err(failure)),
         };
         let mut reply = result.unwrap_or_else(|failure| refuse(route, &failure, &request_id));
@@ -171,6 +133,7 @@ async fn answer(
     app: Arc<App>,
     parts: &http::request::Parts,
     body: Result<Bytes, Failure>,
+    request_id: &str,
     background: Background,
 ) -> Result<Reply, Failure> {
     if parts.uri.path().trim_end_matches('/').rsplit('/').next() != Some(route.name) {
@@ -190,15 +153,18 @@ async fn answer(
             "Send the body as JSON, with the header content-type: application/json.",
         ));
     }
+    let proxy = app.ready().ok().and_then(|it| it.settings.proxy.as_ref());
+    let platform: Option<PlatformAddress> = parts.extensions.get().copied();
     let call = Call {
+        address: caller::address(&parts.headers, platform, proxy),
         method: parts.method.clone(),
         headers: parts.headers.clone(),
-        platform_address: parts.extensions.get().copied(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         body,
+        request_id: request_id.to_owned(),
         background,
     };
-    // A panic that got through would take the connection, and the platform would never be told
+    // A panic that got through would take the connection with it, and the platform would never be told
     // that the invocation has ended.
     AssertUnwindSafe((route.handler)(app, call))
         .catch_unwind()
@@ -221,15 +187,10 @@ fn allowed_origin(app: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>,
     ))
 }
 
-/// A failure as a response, and as a line of the log.
+/// A failure as a line of the log and as a response.
 fn refuse(route: &Route, failure: &Failure, request_id: &str) -> Reply {
     failure.log();
-    let mut reply = json(failure.code.status(), &failure.body(request_id));
-    if let Some(seconds) = failure.retry_after_seconds() {
-        reply
-            .headers_mut()
-            .insert(header::RETRY_AFTER, seconds.into());
-    }
+    let mut reply = refusal(failure, request_id);
     if failure.code == Code::MethodNotAllowed {
         reply
             .headers_mut()
@@ -252,6 +213,7 @@ fn request_id(parts: &http::request::Parts) -> String {
 mod tests {
     use super::*;
     use crate::config::Settings;
+    use http_body_util::{BodyExt, Full};
 
     const PANICKING: Route = Route {
         name: "chat",

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Failure;
 use crate::question::Question;
-use crate::reader::Owner;
+use crate::reader::Reader;
 
 /// The header, as the IETF's draft on idempotency keys names it.
 pub const HEADER: &str = "idempotency-key";
@@ -26,15 +26,15 @@ pub struct Key {
 }
 
 impl Key {
-    /// Reads the key of a request; `None` where it has none.
+    /// The key of a request; `None` where it has none.
     ///
     /// # Errors
     ///
     /// 400 `invalid_request` when the key is empty, too long or not visible ASCII.
-    pub fn read(
+    pub fn of(
         headers: &HeaderMap,
         question: &Question,
-        reader: Option<&Owner>,
+        reader: Option<&Reader>,
     ) -> Result<Option<Self>, Failure> {
         let Some(value) = headers.get(HEADER) else {
             return Ok(None);
@@ -54,11 +54,11 @@ impl Key {
 
 /// The same for the same question of the same reader, however its JSON was written. A reader's
 /// answers are replayed to nobody else.
-fn fingerprint(question: &Question, reader: Option<&Owner>) -> [u8; 32] {
-    let session = question.session_id.map(|id| id.to_string());
+fn fingerprint(question: &Question, reader: Option<&Reader>) -> [u8; 32] {
+    let conversation = question.conversation.map(|id| id.to_string());
     let fields = [
         Some(&question.message),
-        session.as_ref(),
+        conversation.as_ref(),
         question.selected_text.as_ref(),
     ];
     let mut hash = Sha256::new();
@@ -68,7 +68,7 @@ fn fingerprint(question: &Question, reader: Option<&Owner>) -> [u8; 32] {
         hash.update(length.to_be_bytes());
         hash.update(field.map_or("", |text| text));
     }
-    hash.update(reader.map_or(&[][..], Owner::as_bytes));
+    hash.update(reader.map_or(&[][..], Reader::as_bytes));
     hash.finalize().into()
 }
 
@@ -76,35 +76,27 @@ fn fingerprint(question: &Question, reader: Option<&Owner>) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    fn question(message: &str, selected_text: Option<&str>) -> Question {
-        Question {
-            message: message.into(),
-            session_id: None,
-            selected_text: selected_text.map(Into::into),
-        }
-    }
-
     fn read(key: &[u8], question: &Question) -> Result<Option<Key>, Failure> {
         let mut headers = HeaderMap::new();
         headers.insert(HEADER, http::HeaderValue::from_bytes(key).unwrap());
-        Key::read(&headers, question, None)
+        Key::of(&headers, question, None)
     }
 
     #[test]
     fn a_key_stands_for_one_question() {
         let key = |question| read(b"k1", &question).unwrap().unwrap();
-        let first = key(question("ab", None));
-        assert_eq!(first, key(question("ab", None)));
-        assert_eq!(first.key, key(question("a", Some("b"))).key);
-        assert_ne!(first.request, key(question("a", Some("b"))).request);
-        assert_ne!(first.request, key(question("ab", Some(""))).request);
+        let first = key(Question::of("ab", None));
+        assert_eq!(first, key(Question::of("ab", None)));
+        assert_eq!(first.key, key(Question::of("a", Some("b"))).key);
+        assert_ne!(first.request, key(Question::of("a", Some("b"))).request);
+        assert_ne!(first.request, key(Question::of("ab", Some(""))).request);
     }
 
     #[test]
     fn a_key_is_visible_and_of_a_sane_length() {
-        let question = question("hi", None);
+        let question = Question::of("hi", None);
         assert!(
-            Key::read(&HeaderMap::new(), &question, None)
+            Key::of(&HeaderMap::new(), &question, None)
                 .unwrap()
                 .is_none()
         );

@@ -1,47 +1,57 @@
 //! The chat backend of an online textbook, as a bundle of serverless functions.
 //!
-//! A request walks through these modules, in this order:
+//! The modules below stand in the order in which a request meets them:
 //!
 //! 1. `api/*.rs`: one function a route; each boots and hands over to [`function`], nothing else.
-//! 2. [`function`]: runs a route on the platform.
-//! 3. [`http`]: the edge. Limits, CORS ([`cors`]), request ids, panics; every error leaves here.
-//!    Who asks ([`client`]) and what may be spent ([`guard`]) is known from here on.
-//! 4. [`chat`]: the route. Asking starts a [`turn`], top to bottom; only that composes the steps
-//!    below, and they never import each other. [`chatkit`] is the same for OpenAI's ChatKit.
-//!    - [`question`]: what a reader sent, parsed into a type that cannot be invalid
-//!    - [`idempotency`]: what makes two requests the same one
-//!    - [`reader`]: whom a conversation belongs to
+//! 2. [`function`]: runs a route on the platform, and tells it of [`background`] work. [`app`] is
+//!    what an instance makes once, from the settings in [`config`].
+//! 3. [`http`]: the edge. Limits, CORS ([`cors`]), request ids, panics; every error leaves here
+//!    ([`error`]). It knows the address that a request comes from ([`caller`]).
+//! 4. [`chat`], [`chatkit`], [`health`]: the routes. The first two make a [`question`] of a request,
+//!    know its [`reader`] and what makes it the same one twice ([`idempotency`]), and ask for a
+//!    turn.
+//! 5. [`turn`]: the recipe, top to bottom. Only it composes the steps, which never call each other;
+//!    they share the types of the step before.
+//!    - [`guard`]: what may be asked and spent, and what an instance remembers of refusals
 //!    - [`session`]: the conversation in PostgreSQL, one statement before the model and one after
 //!    - [`retrieval`]: passages of the book; none yet
 //!    - [`prompt`]: question and history in, the model's messages out; pure
 //!    - [`llm`]: the model's call and its answer
-//! 5. The turn's events become a response: JSON in [`chat`], or over [`sse`] a stream:
-//!    [`ui_message_stream`], or ChatKit's.
-//! 6. [`health`]: the other route.
+//! 6. The turn's events become a response in the route that asked: JSON, or over [`sse`] a stream.
 //!
-//! Beside the walk: [`app`] is what an instance makes once, [`config`] the settings, [`database`]
-//! the pooled connection, [`error`] what clients and the log are told, [`telemetry`] the log.
+//! Beneath: [`database`] is the way to PostgreSQL, [`telemetry`] the log, [`pseudonym`] the names
+//! under which others know networks and conversations, [`time`] how times are written.
+
+pub mod function;
 
 pub mod app;
+pub mod background;
+pub mod config;
+
+pub mod caller;
+pub mod cors;
+pub mod error;
+pub mod http;
+
 pub mod chat;
 pub mod chatkit;
-pub mod client;
-pub mod config;
-pub mod cors;
-pub mod database;
-pub mod error;
-pub mod function;
-pub mod guard;
 pub mod health;
-pub mod http;
+
 pub mod idempotency;
-pub mod llm;
-pub mod prompt;
 pub mod question;
 pub mod reader;
+
+pub mod turn;
+
+pub mod guard;
+pub mod llm;
+pub mod prompt;
 pub mod retrieval;
 pub mod session;
+
 pub mod sse;
+
+pub mod database;
+pub mod pseudonym;
 pub mod telemetry;
-pub mod turn;
-pub mod ui_message_stream;
+pub mod time;

@@ -1,4 +1,4 @@
-//! What a reader sent, parsed into a type that cannot be invalid.
+//! A reader's question, parsed into a type that cannot be invalid.
 //!
 //! Pure: nothing is touched, asked or stored before a whole [`Question`] stands here. Texts are
 //! kept exactly as they were sent, never trimmed or cut.
@@ -6,18 +6,18 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::config::Limits;
+use crate::config::QuestionLimits;
 use crate::error::{Detail, Failure};
 
 /// A valid question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// Not blank, at most [`Limits::message`] characters, without NUL.
+    /// Not blank, at most [`QuestionLimits::message`] characters, without NUL.
     pub message: String,
-    /// The conversation that the reader names; unknown ones get a new id later.
-    pub session_id: Option<Uuid>,
-    /// The passage that the question is about: not blank, at most [`Limits::selected_text`]
-    /// characters, without NUL.
+    /// The conversation that the reader names; an unknown one gets a new id later.
+    pub conversation: Option<Uuid>,
+    /// The passage that the question is about: not blank, at most
+    /// [`QuestionLimits::selected_text`] characters, without NUL.
     pub selected_text: Option<String>,
 }
 
@@ -27,7 +27,7 @@ impl Question {
     /// # Errors
     ///
     /// 400 `invalid_request` with every field that is wrong, all at once.
-    pub fn parse(body: &[u8], limits: Limits) -> Result<Self, Failure> {
+    pub fn parse(body: &[u8], limits: QuestionLimits) -> Result<Self, Failure> {
         let value: Value = serde_json::from_slice(body).map_err(|error| {
             Failure::invalid("The body is not valid JSON.", Vec::new()).because(Position {
                 line: error.line(),
@@ -40,39 +40,34 @@ impl Question {
                 Vec::new(),
             ));
         };
-
-        let mut wrong = Wrong(Vec::new());
-        let message = wrong.message(&mut fields, limits.message);
-        let session_id = wrong.session_id(&mut fields);
-        let selected_text = wrong.selected_text(&mut fields, limits.selected_text);
-        wrong.unless(Self {
-            message,
-            session_id,
+        let mut check = Check::default();
+        let message = match fields.remove("message") {
+            Some(Value::String(text)) => Some(text),
+            None | Some(Value::Null) => check.wrong("message", "is required"),
+            Some(_) => check.wrong("message", "must be a string"),
+        };
+        if let Some(message) = &message {
+            check.message("message", message, limits);
+        }
+        let conversation = check.optional(&mut fields, "session_id");
+        let passage = check.optional(&mut fields, "selected_text");
+        let selected_text = check.passage("selected_text", passage, limits);
+        check.done(Self {
+            message: message.unwrap_or_default(),
+            // What is not a UUID cannot be one of our conversations: it is unknown, like any other.
+            conversation: conversation.and_then(|id| id.parse().ok()),
             selected_text,
         })
     }
 
-    /// Checks texts that come in other fields than those of `POST /chat`, beside what is `wrong`
-    /// already; in no conversation yet.
-    ///
-    /// # Errors
-    ///
-    /// 400 `invalid_request` with every field that is wrong, all at once.
-    pub fn check(
-        (message_field, message): (&'static str, String),
-        (passage_field, passage): (&'static str, Option<String>),
-        limits: Limits,
-        wrong: Vec<Detail>,
-    ) -> Result<Self, Failure> {
-        let mut wrong = Wrong(wrong);
-        wrong.check_message(message_field, &message, limits.message);
-        let selected_text =
-            passage.and_then(|text| wrong.passage(passage_field, text, limits.selected_text));
-        wrong.unless(Self {
-            message,
-            session_id: None,
-            selected_text,
-        })
+    /// As in tests elsewhere: in no conversation yet.
+    #[cfg(test)]
+    pub(crate) fn of(message: &str, selected_text: Option<&str>) -> Self {
+        Self {
+            message: message.into(),
+            conversation: None,
+            selected_text: selected_text.map(Into::into),
+        }
     }
 }
 
@@ -84,78 +79,68 @@ struct Position {
     column: usize,
 }
 
-/// Reads one field after the other and keeps what is wrong.
-struct Wrong(Vec<Detail>);
+/// Collects everything that is wrong with a request, field by field.
+#[derive(Debug, Default)]
+pub struct Check(Vec<Detail>);
 
-impl Wrong {
-    fn message(&mut self, fields: &mut Map<String, Value>, limit: usize) -> String {
-        match fields.remove("message") {
-            Some(Value::String(text)) => {
-                self.check_message("message", &text, limit);
-                text
-            }
-            None | Some(Value::Null) => self.add("message", "is required"),
-            Some(_) => self.add("message", "must be a string"),
-        }
+impl Check {
+    /// Notes what is wrong with a field, which therefore has no value.
+    pub fn wrong<T>(&mut self, field: &'static str, message: impl Into<String>) -> Option<T> {
+        let message = message.into();
+        self.0.push(Detail { field, message });
+        None
     }
 
-    fn session_id(&mut self, fields: &mut Map<String, Value>) -> Option<Uuid> {
-        match fields.remove("session_id") {
-            None | Some(Value::Null) => None,
-            // What is not a UUID cannot be a conversation of ours: it is unknown, like any other.
-            Some(Value::String(text)) => text.parse().ok(),
-            Some(_) => self.add("session_id", "must be a string or null"),
-        }
-    }
-
-    fn selected_text(&mut self, fields: &mut Map<String, Value>, limit: usize) -> Option<String> {
-        match fields.remove("selected_text") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(text)) => self.passage("selected_text", text, limit),
-            Some(_) => self.add("selected_text", "must be a string or null"),
-        }
-    }
-
-    fn check_message(&mut self, field: &'static str, text: &str, limit: usize) {
+    /// Checks a question's text.
+    pub fn message(&mut self, field: &'static str, text: &str, limits: QuestionLimits) {
         if text.trim().is_empty() {
-            self.add::<()>(field, "must not be blank");
+            self.wrong::<()>(field, "must not be blank");
         }
-        self.check_text(field, text, limit);
+        self.text(field, text, limits.message);
     }
 
-    /// A blank one is none.
-    fn passage(&mut self, field: &'static str, text: String, limit: usize) -> Option<String> {
-        self.check_text(field, &text, limit);
+    /// Checks a selected passage; a blank one is none.
+    pub fn passage(
+        &mut self,
+        field: &'static str,
+        text: Option<String>,
+        limits: QuestionLimits,
+    ) -> Option<String> {
+        let text = text?;
+        self.text(field, &text, limits.selected_text);
         Some(text).filter(|text| !text.trim().is_empty())
     }
 
-    /// The question, unless anything is wrong with it.
-    fn unless(self, question: Question) -> Result<Question, Failure> {
+    /// The checked value, unless anything is wrong.
+    ///
+    /// # Errors
+    ///
+    /// 400 `invalid_request` with every field that is wrong.
+    pub fn done<T>(self, value: T) -> Result<T, Failure> {
         if self.0.is_empty() {
-            Ok(question)
+            Ok(value)
         } else {
             Err(Failure::invalid("The request is not valid.", self.0))
         }
     }
 
-    fn check_text(&mut self, field: &'static str, text: &str, limit: usize) {
-        let length = text.chars().count();
-        if length > limit {
-            let message = format!("is {length} characters long; the limit is {limit}");
-            self.0.push(Detail { field, message });
-        }
-        if text.contains('\0') {
-            self.add::<()>(field, "must not hold NUL characters");
+    fn optional(&mut self, fields: &mut Map<String, Value>, field: &'static str) -> Option<String> {
+        match fields.remove(field) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text),
+            Some(_) => self.wrong(field, "must be a string or null"),
         }
     }
 
-    /// Returns a placeholder, which the caller never gets to see.
-    fn add<T: Default>(&mut self, field: &'static str, message: &str) -> T {
-        self.0.push(Detail {
-            field,
-            message: message.into(),
-        });
-        T::default()
+    fn text(&mut self, field: &'static str, text: &str, limit: usize) {
+        let length = text.chars().count();
+        if length > limit {
+            let message = format!("is {length} characters long; the limit is {limit}");
+            self.wrong::<()>(field, message);
+        }
+        if text.contains('\0') {
+            self.wrong::<()>(field, "must not hold NUL characters");
+        }
     }
 }
 
@@ -163,7 +148,7 @@ impl Wrong {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
+    const LIMITS: QuestionLimits = QuestionLimits {
         message: 10,
         selected_text: 20,
     };
@@ -223,7 +208,7 @@ mod tests {
     fn what_is_no_uuid_names_no_conversation() {
         for id in ["null", r#""""#, r#""not-a-uuid""#, r#""'; drop table""#] {
             let question = parse(&format!(r#"{{"message": "hi", "session_id": {id}}}"#)).unwrap();
-            assert_eq!(question.session_id, None, "{id}");
+            assert_eq!(question.conversation, None, "{id}");
         }
     }
 

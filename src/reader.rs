@@ -1,4 +1,4 @@
-//! Who a conversation belongs to: a reader, known by a random token and by nothing else.
+//! The reader whom a conversation belongs to, known by a random token and by nothing else.
 //!
 //! Pure. The token comes as a cookie from a page of the same site, or as `Authorization: Bearer`
 //! from another; the database holds its SHA-256. It is issued with a reader's first conversation
@@ -28,13 +28,13 @@ const TOKEN_LENGTH: usize = 32;
 
 /// A reader as the database knows them: the SHA-256 of their token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Owner([u8; 32]);
+pub struct Reader([u8; 32]);
 
-impl Owner {
-    /// The reader whose token comes with a request; the header counts more than the cookie, and
-    /// what has not a token's form counts as none.
+impl Reader {
+    /// The reader whose token comes with a request; the header takes precedence over the cookie,
+    /// and anything not shaped like a token is ignored.
     #[must_use]
-    pub fn read(headers: &HeaderMap) -> Option<Self> {
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let bearer = text(header::AUTHORIZATION).and_then(|value| {
             let (scheme, token) = value.split_once(' ')?;
@@ -46,10 +46,12 @@ impl Owner {
             .flat_map(|value| value.split(';'))
             .filter_map(|pair| pair.trim().split_once('='));
         let mut cookie = || cookies.find_map(|(name, value)| (name == COOKIE).then_some(value));
-        bearer.and_then(Self::of).or_else(|| Self::of(cookie()?))
+        bearer
+            .and_then(Self::with)
+            .or_else(|| Self::with(cookie()?))
     }
 
-    fn of(token: &str) -> Option<Self> {
+    fn with(token: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let right = bytes.len() == TOKEN_LENGTH;
         right.then(|| Self(Sha256::digest(token).into()))
@@ -62,11 +64,11 @@ impl Owner {
     }
 }
 
-/// A token for a reader who has none.
+/// A token for a reader without one.
 #[derive(Debug)]
 pub struct Issued {
-    /// Whom it stands for.
-    pub owner: Owner,
+    /// The reader that it stands for.
+    pub reader: Reader,
     header: (HeaderName, HeaderValue),
 }
 
@@ -94,7 +96,7 @@ impl Issued {
         let mut value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static(""));
         value.set_sensitive(true);
         Self {
-            owner: Owner(Sha256::digest(&token).into()),
+            reader: Reader(Sha256::digest(&token).into()),
             header: (name, value),
         }
     }
@@ -116,23 +118,23 @@ mod tests {
         pairs.collect()
     }
 
-    fn handed_over(request: &HeaderMap) -> (Owner, HeaderMap) {
+    fn handed_over(request: &HeaderMap) -> (Reader, HeaderMap) {
         let issued = Issued::new(request);
-        let owner = issued.owner;
+        let reader = issued.reader;
         let mut response = HeaderMap::new();
         issued.hand_over(&mut response);
-        (owner, response)
+        (reader, response)
     }
 
     #[test]
     fn a_token_comes_back_as_the_reader_that_it_was_issued_to() {
-        let (owner, response) = handed_over(&headers(&[("origin", "https://book.example")]));
+        let (reader, response) = handed_over(&headers(&[("origin", "https://book.example")]));
         let token = response[TOKEN_HEADER].to_str().unwrap();
         assert_eq!(token.len(), 43);
         let bearer = format!("bearer {token}");
         assert_eq!(
-            Owner::read(&headers(&[("authorization", &bearer)])),
-            Some(owner)
+            Reader::of(&headers(&[("authorization", &bearer)])),
+            Some(reader)
         );
 
         let rewritten = [
@@ -146,22 +148,22 @@ mod tests {
                 .contains_key("set-cookie")
         );
         let same = [("origin", "https://book.example"), ("host", "book.example")];
-        let (owner, response) = handed_over(&headers(&same));
+        let (reader, response) = handed_over(&headers(&same));
         assert!(!response.contains_key(TOKEN_HEADER));
         let cookie = response["set-cookie"].to_str().unwrap();
         assert!(cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=34560000"));
         let sent = format!("theme=dark; {}", cookie.split_once(';').unwrap().0);
-        assert_eq!(Owner::read(&headers(&[("cookie", &sent)])), Some(owner));
+        assert_eq!(Reader::of(&headers(&[("cookie", &sent)])), Some(reader));
         let both = [("cookie", sent.as_str()), ("authorization", &bearer)];
         assert_ne!(
-            Owner::read(&headers(&both)),
-            Some(owner),
-            "the header counts more"
+            Reader::of(&headers(&both)),
+            Some(reader),
+            "the header takes precedence"
         );
     }
 
     #[test]
-    fn what_has_not_a_tokens_form_is_none() {
+    fn anything_not_shaped_like_a_token_is_ignored() {
         for wrong in [
             "",
             "Bearer",
@@ -171,13 +173,13 @@ mod tests {
             "Bearer null",
         ] {
             assert_eq!(
-                Owner::read(&headers(&[("authorization", wrong)])),
+                Reader::of(&headers(&[("authorization", wrong)])),
                 None,
                 "{wrong}"
             );
         }
         assert_eq!(
-            Owner::read(&headers(&[("cookie", "__Host-reader=1; x")])),
+            Reader::of(&headers(&[("cookie", "__Host-reader=1; x")])),
             None
         );
     }

@@ -16,7 +16,14 @@ pub struct Passage {
     pub text: String,
 }
 
-/// Passages that may hold the answer, best first.
+/// The most that [`search`] adds to a prompt, in bytes: reserved before it runs.
+#[must_use]
+pub fn max_bytes(_question: &Question) -> usize {
+    0
+}
+
+/// Passages that may hold the answer, best first; none for a question about a selected passage, which
+/// rests on that passage alone.
 ///
 /// # Errors
 ///

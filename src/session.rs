@@ -1,11 +1,12 @@
-//! The conversation store: what a reader asked and what was answered, in order.
+//! The conversation store: what readers asked and what was answered, in order.
 //!
-//! A turn has one statement before the model ([`begin`]) and one after ([`finish`]), each a
-//! single round trip and each safe to run twice, for every id comes from here. They are calls of
-//! functions of the database, in `migrations/`. Beside the turn: [`read`] a conversation,
-//! [`forget`] it; what a reader does with conversations of their own is in [`thread`].
+//! A turn has one statement before the model ([`begin`]) and one after ([`finish`]), each a single
+//! round trip and each safe to run twice, for every id comes from here. They are calls of
+//! [`functions`] of the database, whose text is `turn.sql`. Beside the turn: [`read`] a
+//! conversation, [`forget`] it; what readers do with conversations of their own is in [`owned`].
 //!
-//! It never speaks to the model and never decides what an answer is.
+//! Tables and the contract call a conversation a session, ChatKit calls it a thread. The store never
+//! speaks to the model and knows no settings: what a turn may cost is handed in.
 
 use std::time::Instant;
 
@@ -14,10 +15,11 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 mod begin;
 mod end;
+pub mod functions;
+pub mod owned;
 mod page;
-pub mod thread;
 
-pub use begin::{Asked, Begun, InThread, begin};
+pub use begin::{Ask, Outcome, Stored, begin};
 pub use end::{fail, finish, refuse};
 pub use page::{Message, forget, read};
 
@@ -25,7 +27,7 @@ pub use page::{Message, forget, read};
 #[derive(Debug)]
 pub struct Turn {
     /// The conversation; new where the reader's was unknown.
-    pub session_id: Uuid,
+    pub conversation: Uuid,
     /// The stored question.
     pub question_id: Uuid,
     /// The answer, once it is stored.
@@ -33,11 +35,11 @@ pub struct Turn {
     /// The messages before the question, oldest first.
     pub history: Vec<PastMessage>,
     /// When the conversation began, by the database's clock.
-    pub session_created_at: DateTime<Utc>,
+    pub conversation_created_at: DateTime<Utc>,
     /// When the question was stored, by the database's clock.
     pub question_created_at: DateTime<Utc>,
     /// When the turn began: by the database's clock, and by ours.
-    begun: (DateTime<Utc>, Instant),
+    clock: (DateTime<Utc>, Instant),
     /// The last message that a retried question's new answer replaces, by its `seq`.
     replaces: Option<i64>,
     reservation: Reservation,
@@ -48,7 +50,7 @@ impl Turn {
     /// the database keeps.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
-        let (at, instant) = self.begun;
+        let (at, instant) = self.clock;
         (at + instant.elapsed()).trunc_subsecs(6)
     }
 
@@ -59,7 +61,7 @@ impl Turn {
     }
 }
 
-/// What a turn may cost at the most, taken from the day's budget in advance.
+/// The most that a turn may cost, taken from the day's budget in advance.
 #[derive(Debug, Clone, Copy)]
 struct Reservation {
     day: NaiveDate,
@@ -70,17 +72,17 @@ struct Reservation {
 /// A message of the conversation's past.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastMessage {
-    /// Who wrote it.
+    /// Its author.
     pub author: Author,
     /// The text.
     pub content: String,
     /// The passage that a reader asked about.
     pub selected_text: Option<String>,
-    /// The reader stopped it before it was whole.
+    /// It was cut short before it was whole.
     pub cancelled: bool,
 }
 
-/// Who wrote a message.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Author {
     /// The reader.
@@ -105,7 +107,7 @@ pub struct StoredAnswer {
     /// The message.
     pub id: Uuid,
     /// The conversation.
-    pub session_id: Uuid,
+    pub conversation: Uuid,
     /// The text.
     pub content: String,
     /// When it was stored.
@@ -122,8 +124,8 @@ pub enum State {
 }
 
 /// A UUID v7 whose bits after the milliseconds are all random. `Uuid::now_v7` counts within a
-/// millisecond instead, and who knows a session's id can read it: it must not be a neighbour's
-/// id plus one.
+/// millisecond instead, and knowing a conversation's id is enough to read it: it must not be a
+/// neighbour's id plus one.
 fn new_id() -> Uuid {
     Uuid::new_v7(Timestamp::now(NoContext))
 }

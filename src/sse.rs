@@ -25,7 +25,7 @@ pub trait Protocol: Send + Unpin + 'static {
     /// A frame that fills a long silence.
     const HEARTBEAT: &'static [u8];
 
-    /// Appends what an event is in this protocol; of some it is nothing.
+    /// Appends what an event is in this protocol; some are nothing in it.
     fn encode(&mut self, event: &Event, frames: &mut Vec<u8>);
 }
 
@@ -92,8 +92,7 @@ impl<P: Protocol> EventStream<P> {
             return Poll::Ready(first);
         }
         let event = self.events.poll_recv(context);
-        // The turn is gone without its last event: its task has panicked.
-        event.map(|event| event.unwrap_or_else(|| Event::Failed(turn::panicked())))
+        event.map(|event| event.unwrap_or_else(turn::vanished))
     }
 }
 
@@ -111,7 +110,7 @@ impl<P: Protocol> Body for EventStream<P> {
                 break;
             };
             self.protocol.encode(&event, &mut frames);
-            self.ended = matches!(event, Event::Finished { .. } | Event::Failed(_));
+            self.ended = matches!(event, Event::AnswerStored { .. } | Event::Failed(_));
         }
         if frames.is_empty() {
             if self.ended {
@@ -149,8 +148,8 @@ mod tests {
     }
 
     fn started() -> Event {
-        Event::Started {
-            session_id: Uuid::nil(),
+        Event::AnswerBegan {
+            conversation: Uuid::nil(),
             answer_id: Uuid::nil(),
             began_at: chrono::Utc::now(),
         }
@@ -174,12 +173,12 @@ mod tests {
             events.send(Event::Text("Whole.".into())).await.unwrap();
             let stored_at = chrono::Utc::now();
             let finish_reason = "stop".into();
-            let finished = Event::Finished {
+            let stored = Event::AnswerStored {
                 stored_at,
                 finish_reason,
                 usage: None,
             };
-            events.send(finished).await.unwrap();
+            events.send(stored).await.unwrap();
         });
         let panicking = read(EventStream::new(started(), panicking, Plain)).await;
         assert_eq!(panicking, "data: Half an\n\ndata: internal_error\n\n");

@@ -23,6 +23,7 @@ pub(crate) fn text(
     port: u16,
     routes: &Routes,
     variables: &Variables,
+    tables: &str,
     server: Option<&Server>,
     model: Option<&Model>,
 ) -> String {
@@ -58,6 +59,7 @@ pub(crate) fn text(
   API       {api}
   database  {database}
   data      {data}
+  tables    {tables}
   model     {model}
 
 Try it:

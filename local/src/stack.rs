@@ -44,7 +44,7 @@ impl Stack {
         let binaries = block_in_place(|| build(root))?;
 
         let server = block_in_place(|| database(options, root, &mut variables))?;
-        migrate(&binaries, root, &variables)?;
+        let tables = migrate(&binaries, root, &variables)?;
 
         let model = if variables.get("OPENAI_API_KEY").is_none() {
             Some(model::start().await?)
@@ -69,6 +69,7 @@ impl Stack {
             options.port,
             &routes,
             &variables,
+            &tables,
             server.as_ref(),
             model.as_ref(),
         );
@@ -146,7 +147,8 @@ fn database(options: &Options, root: &Path, variables: &mut Variables) -> Result
     Ok(Some(server))
 }
 
-fn migrate(binaries: &Path, root: &Path, variables: &Variables) -> Result<()> {
+/// Brings the database up to date; what the program says of it.
+fn migrate(binaries: &Path, root: &Path, variables: &Variables) -> Result<String> {
     let output = Command::new(binaries.join("migrate"))
         .envs(variables.clone().into_pairs())
         .current_dir(root)
@@ -161,5 +163,5 @@ fn migrate(binaries: &Path, root: &Path, variables: &Variables) -> Result<()> {
         "the migrations failed:\n{}",
         said.trim_end()
     );
-    Ok(())
+    Ok(said.lines().last().unwrap_or_default().to_owned())
 }

@@ -1,4 +1,7 @@
-//! Applies `migrations/` to the database, for the operator: `cargo run --bin migrate`.
+//! Brings the database up to date, for the operator: `cargo run --bin migrate`.
+//!
+//! Applies what is new in `migrations/`, then installs the functions of this version beside those of
+//! others ([`textbook_chat::session::functions`]). Run it before each deployment.
 //!
 //! `cargo run --bin migrate -- sweep` instead deletes the conversations that nobody has touched for
 //! `RETENTION_DAYS`, a thousand at a time.
@@ -10,6 +13,8 @@
 
 use std::time::Duration;
 
+use refinery::Migration;
+use textbook_chat::session::functions::Functions;
 use textbook_chat::{config, database};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};
@@ -77,19 +82,100 @@ async fn sweep() -> Result<String, String> {
 
 async fn migrate() -> Result<String, String> {
     let mut client = open().await?;
-    lock(&client).await?;
     // The lock goes with the connection.
-    let report = embedded::migrations::runner()
+    lock(&client).await?;
+    let runner = embedded::migrations::runner();
+    check_history(&mut client, runner.get_migrations()).await?;
+    let report = runner
         .run_async(&mut client)
         .await
         .map_err(|error| error.to_string())?;
     for migration in report.applied_migrations() {
-        println!("V{} {}", migration.version(), migration.name());
+        println!("{}", name(migration));
     }
-    Ok(match report.applied_migrations().len() {
-        0 => "The database is up to date.".into(),
-        count => format!("Applied {count} migration(s)."),
+    let functions = Functions::current();
+    let new = functions
+        .install(&mut client)
+        .await
+        .map_err(|error| failed(&error))?;
+    let (count, schema) = (report.applied_migrations().len(), functions.schema());
+    Ok(if count == 0 && !new {
+        format!("The database is up to date, with the functions {schema}.")
+    } else {
+        format!("Applied {count} migration(s); the functions {schema} are installed.")
     })
+}
+
+/// The migrations of before the first release, by version, name and checksum. They make the tables
+/// that V1 to V4 of today make; the functions that they left in `public` stay, for deployments that
+/// call them.
+const BEFORE: [(i32, &str, &str); 4] = [
+    (1, "conversations", "6876247037901903207"),
+    (2, "idempotency_keys", "8859754339797372639"),
+    (3, "guards", "15917392669256905152"),
+    (4, "chatkit", "17493980768617571262"),
+];
+
+/// Makes sure that what was applied before is known; replaces the history of before the first release
+/// by the one of today, in one transaction.
+async fn check_history(client: &mut Client, known: &[Migration]) -> Result<(), String> {
+    let sql = "select to_regclass('refinery_schema_history') is not null";
+    let row = client.query_one(sql, &[]).await;
+    if !row.map_err(|error| failed(&error))?.get::<_, bool>(0) {
+        return Ok(());
+    }
+    let sql = "select version, name, checksum from refinery_schema_history order by version";
+    let rows = client.query(sql, &[]).await;
+    let rows = rows.map_err(|error| failed(&error))?;
+    let applied = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2)));
+    let applied: Vec<(i32, &str, &str)> = applied.collect();
+    if applied == BEFORE {
+        return replace_history(client, known)
+            .await
+            .map_err(|error| failed(&error));
+    }
+    let is_known = |(version, name, checksum): &(i32, &str, &str)| {
+        known.iter().any(|it| {
+            it.version() == *version && it.name() == *name && it.checksum().to_string() == *checksum
+        })
+    };
+    match applied.iter().find(|migration| !is_known(migration)) {
+        None => Ok(()),
+        Some((version, name, _)) => Err(format!(
+            "this database has a migration that this version does not know, V{version} {name}: it was \
+             set up by another version, or by something else; use the migrate of that version, or \
+             another database"
+        )),
+    }
+}
+
+async fn replace_history(
+    client: &mut Client,
+    known: &[Migration],
+) -> Result<(), tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    let sql = "delete from refinery_schema_history";
+    transaction.execute(sql, &[]).await?;
+    let same = |migration: &&Migration| BEFORE.iter().any(|it| it.0 == migration.version());
+    for migration in known.iter().filter(same) {
+        let sql = "insert into refinery_schema_history (version, name, applied_on, checksum)
+                   values ($1, $2, to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), $3)";
+        let (version, checksum) = (migration.version(), migration.checksum().to_string());
+        transaction
+            .execute(sql, &[&version, &migration.name(), &checksum])
+            .await?;
+    }
+    transaction.commit().await?;
+    println!("The history of before the first release is replaced; the tables stay as they are.");
+    Ok(())
+}
+
+fn name(migration: &Migration) -> String {
+    format!("V{} {}", migration.version(), migration.name())
+}
+
+fn failed(error: &tokio_postgres::Error) -> String {
+    database::describe(error)
 }
 
 async fn open() -> Result<Client, String> {
@@ -116,9 +202,9 @@ fn is_pooled(host: &Host) -> bool {
 
 /// Keeps two runs apart: the same migration must not be applied twice.
 async fn lock(client: &Client) -> Result<(), String> {
-    let failed = |error| database::describe(&error);
     let settings = format!("set lock_timeout = {}", LOCK_TIMEOUT.as_millis());
-    client.batch_execute(&settings).await.map_err(failed)?;
+    let set = client.batch_execute(&settings).await;
+    set.map_err(|error| failed(&error))?;
     client
         .batch_execute("select pg_advisory_lock(hashtext('textbook-chat migrations'))")
         .await

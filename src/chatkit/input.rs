@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::wire::{Content, InferenceOptions, Input};
-use crate::config::Limits;
-use crate::error::{Detail, Failure};
-use crate::question::Question;
-use crate::session;
+use crate::config::QuestionLimits;
+use crate::error::Failure;
+use crate::question::{Check, Question};
+use crate::session::Stored;
 
 /// The longest content with tags and the longest options, in bytes of JSON: a page holds a hundred.
 const MAX_PARTS_BYTES: usize = 16 * 1024;
@@ -28,20 +28,18 @@ pub(super) struct Said {
     pub(super) content: Vec<Content>,
     pub(super) options: InferenceOptions,
     /// What is stored beside the question's text.
-    pub(super) thread: session::InThread,
+    pub(super) stored: Stored,
 }
 
 impl Said {
     /// # Errors
     ///
     /// 400 `invalid_request` with every field that is wrong.
-    pub(super) fn parse(input: Input, limits: Limits) -> Result<Self, Failure> {
-        let message = input.content.iter().map(Content::as_text).collect();
-        let mut wrong = Vec::new();
-        let mut add = |field, message: String| wrong.push(Detail { field, message });
+    pub(super) fn parse(input: Input, limits: QuestionLimits) -> Result<Self, Failure> {
+        let message: String = input.content.iter().map(Content::as_text).collect();
+        let mut check = Check::default();
         if !input.attachments.is_empty() {
-            let message = "attachments are not supported: send text";
-            add("attachments", message.into());
+            check.wrong::<()>("attachments", "attachments are not supported: send text");
         }
         let options = input.inference_options.unwrap_or_default();
         // A text alone is checked as the question.
@@ -53,32 +51,31 @@ impl Said {
             ("inference_options", &chosen, MAX_OPTIONS_BYTES),
         ] {
             if json.as_ref().is_some_and(|json| json.len() > limit) {
-                add(field, format!("is larger than {limit} bytes as JSON"));
+                check.wrong::<()>(field, format!("is larger than {limit} bytes as JSON"));
             }
         }
         if !plain && holds_nul(&input.content) {
-            add("content", NUL.into());
+            check.wrong::<()>("content", NUL);
         }
         if holds_nul(&options) {
-            add("inference_options", NUL.into());
+            check.wrong::<()>("inference_options", NUL);
         }
-        let question = Question::check(
-            ("content", message),
-            ("quoted_text", input.quoted_text),
-            limits,
-            wrong,
-        )?;
-        let thread = session::InThread {
-            title: Some(title(&question.message)),
+        check.message("content", &message, limits);
+        let stored = Stored {
+            title: Some(title(&message)),
             parts,
             options: chosen,
-            retried: None,
         };
-        Ok(Self {
+        let question = Question {
+            selected_text: check.passage("quoted_text", input.quoted_text, limits),
+            message,
+            conversation: None,
+        };
+        check.done(Self {
             question,
             content: input.content,
             options,
-            thread,
+            stored,
         })
     }
 }
@@ -142,7 +139,7 @@ fn json(value: &impl Serialize) -> String {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
+    const LIMITS: QuestionLimits = QuestionLimits {
         message: 1_000,
         selected_text: 20,
     };
@@ -153,7 +150,7 @@ mod tests {
 
     fn title(text: &str) -> String {
         let input = serde_json::json!({ "content": [{ "type": "input_text", "text": text }] });
-        parse(&input.to_string()).unwrap().thread.title.unwrap()
+        parse(&input.to_string()).unwrap().stored.title.unwrap()
     }
 
     #[test]
@@ -176,14 +173,14 @@ mod tests {
         );
         let said = said.unwrap();
         assert_eq!(said.question.message, "See @Chapter 3");
-        let thread = said.thread;
+        let stored = said.stored;
         assert!(
-            thread
+            stored
                 .parts
                 .unwrap()
                 .contains(r#""id":"ch3","text":"Chapter 3","data":{},"interactive":false"#)
         );
-        assert_eq!(thread.options, None);
+        assert_eq!(stored.options, None);
     }
 
     #[test]

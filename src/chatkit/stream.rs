@@ -4,59 +4,43 @@
 //! when it is stored. Failures that a reader should read are events, with their text.
 
 use chrono::{DateTime, Utc};
-use http::{Response, StatusCode};
+use http::Response;
 use http_body_util::BodyExt;
-use tokio::sync::mpsc::{self, Receiver};
+use tokio::sync::mpsc::Receiver;
 use uuid::Uuid;
 
 use super::input::Said;
-use super::wire::{Event, Item, ItemUpdate, StreamOptions};
-use super::{answer_item, output, thread};
-use crate::chat::timestamp;
+use super::show;
+use super::wire::{Item, ItemUpdate, StreamEvent, StreamOptions};
 use crate::error::{Code, Failure};
-use crate::http::Reply;
+use crate::http::{Call, Reply};
 use crate::reader::Issued;
-use crate::session::thread as store;
+use crate::session::owned::Conversation;
 use crate::sse::{self, EventStream, HEADERS, Protocol};
-use crate::turn::{self, Event as Turned};
+use crate::time::timestamp;
+use crate::turn::{self, Event};
 
-/// Streams a turn from the moment at which its question is stored.
-///
-/// # Errors
-///
-/// What is wrong with the request: an ordinary error with its status.
-pub(super) async fn reply(
-    events: Result<Receiver<Turned>, Failure>,
-    mut stream: Stream,
-) -> Result<Reply, Failure> {
-    let (first, events) = match events {
-        Ok(mut events) => (events.recv().await, events),
-        Err(failure) => (Some(Turned::Failed(failure)), mpsc::channel(1).1),
-    };
-    let first = match first {
-        None => Turned::Failed(turn::panicked()),
-        Some(Turned::Failed(failure)) => {
-            let status = failure.code.status();
-            if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
-                return Err(failure);
-            }
-            failure.log();
-            Turned::Failed(failure)
+/// Streams a turn from the moment at which its question is stored; what is wrong with the request
+/// itself is an ordinary error with its status.
+pub(super) async fn reply(mut events: Receiver<Event>, mut stream: Stream, call: &Call) -> Reply {
+    let first = match events.recv().await.unwrap_or_else(turn::vanished) {
+        Event::Failed(failure) if !failure.code.is_for_reader() => {
+            return call.turn_failed(&failure);
         }
-        Some(first) => first,
+        first => first,
     };
-    // Whoever is refused owns nothing yet.
+    // A reader who is refused owns nothing yet.
     let issued = stream.issued.take();
-    let issued = issued.filter(|_| matches!(first, Turned::Begun { .. }));
+    let issued = issued.filter(|_| matches!(first, Event::QuestionStored { .. }));
     let mut reply = Response::new(EventStream::new(first, events, stream).boxed());
     reply.headers_mut().extend(HEADERS);
     if let Some(issued) = issued {
         issued.hand_over(reply.headers_mut());
     }
-    Ok(reply)
+    reply
 }
 
-/// What is told beside the turn's own events.
+/// A turn's events as ChatKit's, and what is told beside them.
 #[derive(Default)]
 pub(super) struct Stream {
     /// The question, unless it is stored already: then this is a retry.
@@ -77,7 +61,7 @@ impl Stream {
     /// Of the first question of a conversation.
     pub(super) fn of_new_thread(said: Said, issued: Option<Issued>) -> Self {
         Self {
-            title: said.thread.title.clone(),
+            title: said.stored.title.clone(),
             said: Some(said),
             issued,
             ..Self::default()
@@ -100,14 +84,14 @@ impl Stream {
         }
     }
 
-    fn tell_title<'a>(&mut self, write: &mut impl FnMut(Event<'a>)) {
+    fn tell_title<'a>(&mut self, write: &mut impl FnMut(StreamEvent<'a>)) {
         if let (Some(title), Some((id, created_at))) = (self.title.take(), self.thread) {
-            let thread = thread(store::Thread {
+            let thread = show::thread(Conversation {
                 id,
                 created_at,
                 title: Some(title),
             });
-            write(Event::ThreadUpdated { thread });
+            write(StreamEvent::ThreadUpdated { thread });
         }
     }
 }
@@ -117,58 +101,58 @@ impl Protocol for Stream {
     const HEARTBEAT: &'static [u8] =
         b"data: {\"type\":\"progress_update\",\"text\":\"Thinking\xe2\x80\xa6\"}\n\n";
 
-    fn encode(&mut self, event: &Turned, frames: &mut Vec<u8>) {
-        let mut write = |event: Event<'_>| sse::json(&event, frames);
+    fn encode(&mut self, event: &Event, frames: &mut Vec<u8>) {
+        let mut write = |event: StreamEvent<'_>| sse::json(&event, frames);
         match event {
-            Turned::Begun {
-                session_id,
-                session_created_at,
+            Event::QuestionStored {
+                conversation,
+                conversation_created_at,
                 question_id,
                 question_created_at,
             } => {
                 if self.title.is_some() {
-                    let thread = thread(store::Thread {
-                        id: *session_id,
-                        created_at: *session_created_at,
+                    let thread = show::thread(Conversation {
+                        id: *conversation,
+                        created_at: *conversation_created_at,
                         title: None,
                     });
-                    write(Event::ThreadCreated { thread });
+                    write(StreamEvent::ThreadCreated { thread });
                 }
                 if let Some(said) = self.said.take() {
                     let item = Item::UserMessage {
                         id: *question_id,
-                        thread_id: *session_id,
+                        thread_id: *conversation,
                         created_at: timestamp(*question_created_at),
                         content: said.content,
                         attachments: [],
                         quoted_text: said.question.selected_text,
                         inference_options: said.options,
                     };
-                    write(Event::ItemDone { item });
+                    write(StreamEvent::ItemDone { item });
                 }
                 let stream_options = StreamOptions { allow_cancel: true };
-                write(Event::StreamOptions { stream_options });
-                self.thread = Some((*session_id, *session_created_at));
+                write(StreamEvent::StreamOptions { stream_options });
+                self.thread = Some((*conversation, *conversation_created_at));
                 self.question = Some(*question_id);
             }
-            Turned::Started {
-                session_id,
+            Event::AnswerBegan {
+                conversation,
                 answer_id,
                 began_at,
             } => {
-                let item = answer_item(*answer_id, *session_id, *began_at, None);
-                write(Event::ItemAdded { item });
+                let item = show::answer(*answer_id, *conversation, *began_at, None);
+                write(StreamEvent::ItemAdded { item });
                 self.tell_title(&mut write);
-                write(Event::ItemUpdated {
+                write(StreamEvent::ItemUpdated {
                     item_id: *answer_id,
                     update: ItemUpdate::PartAdded {
                         content_index: 0,
-                        content: output(""),
+                        content: show::output(""),
                     },
                 });
                 self.answer = Some(*answer_id);
             }
-            Turned::Text(delta) => {
+            Event::Text(delta) => {
                 if let Some(item_id) = self.answer {
                     self.text.push_str(delta);
                     let content_index = 0;
@@ -176,29 +160,29 @@ impl Protocol for Stream {
                         content_index,
                         delta,
                     };
-                    write(Event::ItemUpdated { item_id, update });
+                    write(StreamEvent::ItemUpdated { item_id, update });
                 }
             }
-            Turned::Finished { stored_at, .. } => {
+            Event::AnswerStored { stored_at, .. } => {
                 if let (Some(item_id), Some((thread_id, _))) = (self.answer, self.thread) {
-                    write(Event::ItemUpdated {
+                    write(StreamEvent::ItemUpdated {
                         item_id,
                         update: ItemUpdate::PartDone {
                             content_index: 0,
-                            content: output(&*self.text),
+                            content: show::output(&*self.text),
                         },
                     });
                     let text = std::mem::take(&mut self.text);
-                    let item = answer_item(item_id, thread_id, *stored_at, Some(text));
-                    write(Event::ItemDone { item });
+                    let item = show::answer(item_id, thread_id, *stored_at, Some(text));
+                    write(StreamEvent::ItemDone { item });
                 }
             }
-            Turned::Failed(failure) => {
+            Event::Failed(failure) => {
                 if let (true, Some(item_id)) = (failure.taken_back, self.question) {
-                    write(Event::ItemRemoved { item_id });
+                    write(StreamEvent::ItemRemoved { item_id });
                 }
                 let stored = self.is_retry || failure.session_id.is_some();
-                write(Event::Error {
+                write(StreamEvent::Error {
                     code: "custom",
                     message: told(failure).into(),
                     allow_retry: stored && failure.code != Code::NotFound,

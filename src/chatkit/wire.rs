@@ -238,7 +238,7 @@ pub(super) struct OutputText<'a> {
 /// An event of a stream.
 #[derive(Serialize)]
 #[serde(tag = "type")]
-pub(super) enum Event<'a> {
+pub(super) enum StreamEvent<'a> {
     #[serde(rename = "thread.created")]
     ThreadCreated { thread: Thread },
     #[serde(rename = "thread.updated")]

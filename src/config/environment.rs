@@ -6,10 +6,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::check::{Check, base_url, database_url, key};
-use super::{DatabaseSettings, Limits, ModelSettings, Problem, Problems, Settings};
-use crate::client::Proxy;
+use super::{
+    DatabaseSettings, ModelSettings, Prices, Problem, Problems, QuestionLimits, RateLimits,
+    Settings,
+};
+use crate::caller::Proxy;
 use crate::cors::Origins;
-use crate::guard;
+use crate::prompt;
+use crate::pseudonym::Pseudonyms;
 
 /// The variables as they stand, so that one bad one does not hide the next.
 #[derive(Deserialize)]
@@ -103,7 +107,7 @@ impl Settings {
         let origins = check.required("CORS_ORIGINS", raw.cors_origins.take(), |s| {
             Origins::parse(&s)
         });
-        let limits = Limits {
+        let limits = QuestionLimits {
             message: check.number("MAX_MESSAGE_CHARS", raw.max_message_chars.take(), 4_000),
             selected_text: check.number(
                 "MAX_SELECTED_TEXT_CHARS",
@@ -137,13 +141,15 @@ impl Settings {
                 .book_title
                 .unwrap_or_else(|| "Physical AI & Humanoid Robotics".into()),
             origins,
-            limits,
+            question_limits: limits,
             history_messages,
             max_prompt_chars,
-            guard,
+            rate_limits: guard,
             prices,
             proxy,
-            pseudonym_key: format!("textbook-chat pseudonyms {}", api_key.expose_secret()).into(),
+            pseudonyms: Pseudonyms::new(
+                format!("textbook-chat pseudonyms {}", api_key.expose_secret()).into(),
+            ),
             moderation,
             model,
             database,
@@ -152,10 +158,8 @@ impl Settings {
 }
 
 impl Check {
-    fn prompt(&mut self, value: Option<String>, limits: Limits) -> usize {
-        /// What instructions and fences take.
-        const INSTRUCTIONS: usize = 4_000;
-        let least = limits.message + limits.selected_text + INSTRUCTIONS;
+    fn prompt(&mut self, value: Option<String>, limits: QuestionLimits) -> usize {
+        let least = limits.message + limits.selected_text + prompt::INSTRUCTION_CHARS;
         let longest = self.number("MAX_PROMPT_CHARS", value, least.max(48_000));
         if longest < least {
             self.wrong(
@@ -166,8 +170,8 @@ impl Check {
         longest
     }
 
-    fn guard(&mut self, raw: &mut Environment) -> guard::Limits {
-        guard::Limits {
+    fn guard(&mut self, raw: &mut Environment) -> RateLimits {
+        RateLimits {
             network_burst: self.limit(
                 "RATE_LIMIT_NETWORK_BURST",
                 raw.rate_limit_network_burst.take(),
@@ -194,8 +198,8 @@ impl Check {
     }
 
     /// Billionths of a dollar a token are thousandths of dollars a million tokens.
-    fn prices(&mut self, raw: &mut Environment) -> guard::Prices {
-        guard::Prices {
+    fn prices(&mut self, raw: &mut Environment) -> Prices {
+        Prices {
             input: self.dollars(
                 "PRICE_INPUT_USD_PER_MILLION",
                 raw.price_input_usd_per_million.take(),

@@ -1,6 +1,6 @@
 //! A route on AWS Lambda: requests are fetched from its runtime API, one at a time.
 //!
-//! Owns the loop and what Lambda does otherwise than Vercel: the request's id, a header, and the
+//! Owns the loop and what Lambda does differently from Vercel: the request's id, a header, and the
 //! instance that is frozen between two requests. Never looks into a request or an answer.
 
 use std::convert::Infallible;
@@ -15,8 +15,9 @@ use lambda_http::{Error, Request, RequestExt, service_fn};
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::client::PlatformAddress;
-use crate::http::{Background, RequestId, serve};
+use crate::background::Background;
+use crate::caller::PlatformAddress;
+use crate::http::{RequestId, serve};
 
 use super::Route;
 

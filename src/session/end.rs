@@ -1,37 +1,32 @@
 //! After the model: one statement that ends a turn, with an answer or without.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 
+use super::functions::{explain, statement};
 use super::{State, Turn};
 use crate::database::{Database, Error, Statement};
 use crate::idempotency::Key;
 
-const FINISH: Statement = Statement {
-    name: "finish",
-    sql: include_str!("finish.sql"),
-};
+static FINISH: LazyLock<Statement> =
+    LazyLock::new(|| statement("finish", include_str!("finish.sql")));
 
-const FAIL: Statement = Statement {
-    name: "fail",
-    sql: "select fail_turn($1, $2, $3, $4, $5, $6)",
-};
+static FAIL: LazyLock<Statement> = LazyLock::new(|| {
+    let sql = "select {turn}.fail(
+        this_question => $1, this_answer => $2, key_hash => $3,
+        spending_day => $4, spending_shard => $5, refund => $6
+    )";
+    statement("fail", sql)
+});
 
-const REFUSE: Statement = Statement {
-    name: "refuse",
-    // The question, and its conversation if that holds nothing else; one that its reader sees stays,
-    // without its title if that was made of the question.
-    sql: "with refused as (delete from messages where id = $1),
-          empty as (
-              select id, owner from chat_sessions where id = $2
-                  and not exists (select from messages where session_id = $2 and id <> $1)
-          ),
-          untitled as (
-              update chat_sessions set title = null
-              where id in (select id from empty where owner is not null) and title = $3
-          )
-          delete from chat_sessions where id in (select id from empty where owner is null)",
-};
+static REFUSE: LazyLock<Statement> = LazyLock::new(|| {
+    let sql = "select {turn}.refuse(
+        this_question => $1, this_session => $2, question_title => $3
+    )";
+    statement("refuse", sql)
+});
 
 /// Stores the answer, marks the conversation as touched, and puts the turn's `cost` (billionths of
 /// a dollar, where it is known) in the place of its reservation. Of a retried question it deletes
@@ -58,7 +53,7 @@ pub async fn finish(
             &FINISH,
             &[
                 (&turn.answer_id, Type::UUID),
-                (&turn.session_id, Type::UUID),
+                (&turn.conversation, Type::UUID),
                 (&answer, Type::TEXT),
                 (&turn.question_id, Type::UUID),
                 (&state, Type::TEXT),
@@ -70,17 +65,18 @@ pub async fn finish(
                 (&turn.replaces, Type::INT8),
             ],
         )
-        .await?;
+        .await
+        .map_err(explain)?;
     let stored = rows.first().ok_or(Error::Unexpected(FINISH.name))?;
-    Ok(stored.get(0))
+    Ok(stored.get("stored_at"))
 }
 
-/// Ends a turn that has no answer: gives its key free, so that the same request may try again at
+/// Ends a turn that has no answer: releases its key, so that the same request may try again at
 /// once, and gives back what was reserved where the model has cost nothing.
 ///
 /// # Errors
 ///
-/// When the database fails; the key is then free when its lease ends, and the turn stays charged.
+/// When the database fails; the key is then released when its lease ends, and the turn stays charged.
 pub async fn fail(
     database: &Database,
     turn: &Turn,
@@ -103,7 +99,8 @@ pub async fn fail(
         (&turn.reservation.shard as _, Type::INT2),
         (&refund as _, Type::INT8),
     ];
-    database.query(&FAIL, &parameters).await?;
+    let failed = database.query(&FAIL, &parameters).await;
+    failed.map_err(explain)?;
     Ok(())
 }
 
@@ -115,9 +112,10 @@ pub async fn fail(
 pub async fn refuse(database: &Database, turn: &Turn, title: Option<&str>) -> Result<(), Error> {
     let parameters = [
         (&turn.question_id as _, Type::UUID),
-        (&turn.session_id as _, Type::UUID),
+        (&turn.conversation as _, Type::UUID),
         (&title as _, Type::TEXT),
     ];
-    database.query(&REFUSE, &parameters).await?;
+    let refused = database.query(&REFUSE, &parameters).await;
+    refused.map_err(explain)?;
     Ok(())
 }

@@ -1,24 +1,26 @@
-//! Beside the turn: a conversation as a page reads it, and its end.
+//! Beside the turn: a conversation as a page reads it, and how it is forgotten.
+
+use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::database::{Database, Error, Statement};
-use crate::reader::Owner;
+use crate::reader::Reader;
 
 const READ: Statement = Statement {
     name: "read",
-    sql: include_str!("read.sql"),
+    sql: Cow::Borrowed(include_str!("read.sql")),
 };
 
 const FORGET: Statement = Statement {
     name: "forget",
     // Its messages and keys go with it.
-    sql: "delete from chat_sessions where id = $1 and (owner is null or owner = $2)",
+    sql: Cow::Borrowed("delete from chat_sessions where id = $1 and (owner is null or owner = $2)"),
 };
 
-/// Messages that [`read`] returns at the most.
+/// The most messages that [`read`] returns.
 const PAGE: i64 = 50;
 
 /// A message as a page shows it.
@@ -40,23 +42,23 @@ pub struct Message {
     pub state: String,
 }
 
-/// The newest messages of a conversation before the message `before`, oldest first, 50 at the
-/// most; `None` where there is no such conversation for this reader.
+/// The newest messages of a conversation before the message `before`, oldest first, at
+/// most 50; `None` where there is no such conversation for this reader.
 ///
 /// # Errors
 ///
 /// When the database fails.
 pub async fn read(
     database: &Database,
-    session_id: Uuid,
-    reader: Option<Owner>,
+    conversation: Uuid,
+    reader: Option<Reader>,
     before: Option<Uuid>,
 ) -> Result<Option<Vec<Message>>, Error> {
     let parameters = [
-        (&session_id as _, Type::UUID),
+        (&conversation as _, Type::UUID),
         (&before as _, Type::UUID),
         (&PAGE as _, Type::INT8),
-        (&reader.as_ref().map(Owner::as_bytes) as _, Type::BYTEA),
+        (&reader.as_ref().map(Reader::as_bytes) as _, Type::BYTEA),
     ];
     let rows = database.query(&READ, &parameters).await?;
     if rows.is_empty() {
@@ -64,13 +66,13 @@ pub async fn read(
     }
     let messages = rows.iter().filter_map(|row| {
         Some(Message {
-            id: row.get::<_, Option<Uuid>>(0)?,
-            role: row.get(1),
-            content: row.get(2),
-            selected_text: row.get(3),
-            created_at: row.get(4),
-            state: row.get(5),
-            reply_to: row.get(6),
+            id: row.get::<_, Option<Uuid>>("id")?,
+            role: row.get("role"),
+            content: row.get("content"),
+            selected_text: row.get("selected_text"),
+            created_at: row.get("created_at"),
+            state: row.get("state"),
+            reply_to: row.get("reply_to"),
         })
     });
     Ok(Some(messages.collect()))
@@ -84,12 +86,12 @@ pub async fn read(
 /// When the database fails.
 pub async fn forget(
     database: &Database,
-    session_id: Uuid,
-    reader: Option<Owner>,
+    conversation: Uuid,
+    reader: Option<Reader>,
 ) -> Result<(), Error> {
     let parameters = [
-        (&session_id as _, Type::UUID),
-        (&reader.as_ref().map(Owner::as_bytes) as _, Type::BYTEA),
+        (&conversation as _, Type::UUID),
+        (&reader.as_ref().map(Reader::as_bytes) as _, Type::BYTEA),
     ];
     database.query(&FORGET, &parameters).await?;
     Ok(())

@@ -1,6 +1,6 @@
 -- A conversation for a page that reloads: its newest messages, oldest first.
--- $1 the conversation   $2 only messages before this one, or null   $3 how many at the most
--- $4 whose token came with it, or null
+-- $1 the conversation   $2 only messages before this one, or null   $3 the most messages
+-- $4 the reader whose token came with it, or null
 --
 -- No row: there is no such conversation. One row of nulls: it has no such messages.
 with page as (

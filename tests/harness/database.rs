@@ -35,6 +35,30 @@ impl Database {
         Self::create(None).await
     }
 
+    /// As the last version before the first release left one: with its migrations, its history and
+    /// its functions in `public`.
+    pub async fn before_the_first_release() -> Self {
+        let database = Self::empty().await;
+        for sql in [
+            include_str!("../stories/before/V1__conversations.sql"),
+            include_str!("../stories/before/V2__idempotency_keys.sql"),
+            include_str!("../stories/before/V3__guards.sql"),
+            include_str!("../stories/before/V4__chatkit.sql"),
+            "create table refinery_schema_history (
+                 version int4 primary key, name varchar(255), applied_on varchar(255),
+                 checksum varchar(255)
+             );
+             insert into refinery_schema_history values
+                 (1, 'conversations', '2026-11-20T12:00:00Z', '6876247037901903207'),
+                 (2, 'idempotency_keys', '2026-11-20T12:00:00Z', '8859754339797372639'),
+                 (3, 'guards', '2026-11-20T12:00:00Z', '15917392669256905152'),
+                 (4, 'chatkit', '2026-11-20T12:00:00Z', '17493980768617571262')",
+        ] {
+            database.rows(sql).await;
+        }
+        database
+    }
+
     async fn create(template: Option<&'static str>) -> Self {
         let create = move || {
             let server = server();

@@ -24,7 +24,6 @@ mod shapes;
 mod titles;
 mod tokens;
 mod turns;
-mod versions;
 mod with_chat;
 
 /// An id that no thread and no item has.

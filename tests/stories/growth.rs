@@ -1,10 +1,14 @@
 //! What a turn costs the database does not grow with the conversation or with the others.
 
+use textbook_chat::session::functions::Functions;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::harness::{Database, World};
 
 const SESSION: &str = "0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e";
+
+/// A question in it.
+const QUESTION: &str = "0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8f";
 
 /// What a statement of a turn reads.
 #[derive(Debug)]
@@ -43,6 +47,8 @@ async fn fill(database: &Database, own: usize, others: usize) {
          select gen_random_uuid() from generate_series(1, {others} / 10);
          analyze;
          insert into messages (id, session_id, role, content)
+         values ('{QUESTION}', '{SESSION}', 'user', 'What is it?') on conflict do nothing;
+         insert into messages (id, session_id, role, content)
          select gen_random_uuid(), '{SESSION}', 'user', 'What is it, number ' || i || '?'
          from generate_series(1, {own}) i;
          insert into messages (id, session_id, role, content)
@@ -55,36 +61,40 @@ async fn fill(database: &Database, own: usize, others: usize) {
 }
 
 async fn begin(database: &Database) -> Cost {
-    cost(
-        database,
-        &format!(
-            "select * from begin_turn(
-                '{SESSION}', gen_random_uuid(), gen_random_uuid(), gen_random_uuid(),
-                'And now?', null, 10, null, null, null,
-                decode('00112233445566778899aabbccddeeff', 'hex'), 30, '2 seconds', 500,
-                0, '12 seconds', 5000000000, 4500000, 750, 192000, 3::smallint, false
-            )"
-        ),
-    )
-    .await
+    let sql = "select * from {turn}.begin(
+        named_session => '{session}', new_session => gen_random_uuid(),
+        new_question => gen_random_uuid(), new_answer => gen_random_uuid(),
+        message => 'And now?', passage => null, history_messages => 10,
+        key_hash => null, request_hash => null, lease => null,
+        network_hash => decode('00112233445566778899aabbccddeeff', 'hex'),
+        network_burst => 30, network_interval => '2 seconds', network_daily => 500,
+        conversation_burst => 0, conversation_interval => '12 seconds',
+        budget => 5000000000, fixed_cost => 4500000, byte_cost => 750,
+        message_bytes => 150, max_history_bytes => 192000,
+        spending_shard => 3::smallint, sweeps => false,
+        reader => null, owned => false, retried => null,
+        new_title => null, new_parts => null, new_options => null
+    )";
+    cost(database, sql).await
 }
 
 async fn finish(database: &Database) -> Cost {
-    cost(
-        database,
-        &format!(
-            "select finish_turn(
-                gen_random_uuid(), '{SESSION}', 'So.', gen_random_uuid(), 'complete',
-                current_date, 3::smallint, 4500000, 63000
-            )"
-        ),
-    )
-    .await
+    let sql = "select {turn}.finish(
+        this_answer => gen_random_uuid(), this_session => '{session}', answer => 'So.',
+        this_question => '{question}',
+        answer_state => 'complete', spending_day => current_date, spending_shard => 3::smallint,
+        reserved => 4500000, cost => 63000, began_at => null, replaces => null
+    )";
+    cost(database, sql).await
 }
 
 /// Runs the statement on a connection of its own; the second time, for the first one also reads
 /// the catalogue.
 async fn cost(database: &Database, sql: &str) -> Cost {
+    let sql = Functions::current().call(
+        &sql.replace("{session}", SESSION)
+            .replace("{question}", QUESTION),
+    );
     let (client, connection) = tokio_postgres::connect(&database.url, NoTls).await.unwrap();
     tokio::spawn(connection);
     let explain = format!("explain (analyze, buffers, format json) {sql}");

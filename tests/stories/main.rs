@@ -28,3 +28,4 @@ mod openapi;
 mod platform;
 mod reading;
 mod streaming;
+mod versions;

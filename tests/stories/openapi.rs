@@ -110,7 +110,7 @@ async fn the_documents_limits_are_the_functions_own() {
     let world = World::new().await;
     let limits = Settings::from_variables(world.settings().iter().cloned())
         .unwrap()
-        .limits;
+        .question_limits;
     let longest = |schema: &str, field: &str| {
         document["components"]["schemas"][schema]["properties"][field]["maxLength"].clone()
     };

@@ -26,6 +26,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use textbook_chat::session::functions::Functions;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -37,6 +38,9 @@ use uuid::Uuid;
 const BEGIN: &str = include_str!("../../../src/session/begin.sql");
 const FINISH: &str = include_str!("../../../src/session/finish.sql");
 
+/// What a message of the history takes in a prompt beside its texts, in bytes.
+const MESSAGE_BYTES: i64 = 150;
+
 /// The default of `DATABASE_POOL_SIZE`.
 const POOL_SIZE: usize = 4;
 const QUESTION: &str = "What is a humanoid robot?";
@@ -44,6 +48,8 @@ const ANSWER: &str = "A humanoid robot is built like a person.";
 
 struct Floor {
     pool: Pool,
+    begin: String,
+    finish: String,
     model: String,
     request: Vec<u8>,
     /// Connections to the model that wait for the next turn.
@@ -66,6 +72,8 @@ async fn main() -> Result<()> {
     let body = format!(r#"{{"messages":[{{"role":"user","content":"{QUESTION}"}}]}}"#);
     let floor = Arc::new(Floor {
         pool: Pool::builder(manager).max_size(POOL_SIZE).build()?,
+        begin: Functions::current().call(BEGIN),
+        finish: Functions::current().call(FINISH),
         model: model.to_owned(),
         request: format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: {model}\r\ncontent-length: {}\r\n\r\n{body}",
@@ -127,7 +135,7 @@ impl Floor {
         let connection = self.pool.get().await?;
         let begun = connection
             .query_typed(
-                BEGIN,
+                &self.begin,
                 &[
                     (&session, Type::UUID),
                     (&session, Type::UUID),
@@ -148,6 +156,7 @@ impl Floor {
                     (&budget, Type::INT8),
                     (&cost, Type::INT8),
                     (&price, Type::INT8),
+                    (&MESSAGE_BYTES, Type::INT8),
                     (&characters, Type::INT8),
                     (&shard, Type::INT2),
                     (&sweep, Type::BOOL),
@@ -162,7 +171,7 @@ impl Floor {
             .await?;
         drop(connection);
         let begun = begun.first().context("no row")?;
-        let (reserved, day): (i64, NaiveDate) = (begun.get(6), begun.get(7));
+        let (reserved, day): (i64, NaiveDate) = (begun.get("reserved"), begun.get("spending_day"));
 
         self.ask().await?;
 
@@ -170,7 +179,7 @@ impl Floor {
         let connection = self.pool.get().await?;
         connection
             .query_typed(
-                FINISH,
+                &self.finish,
                 &[
                     (&answer, Type::UUID),
                     (&session, Type::UUID),

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, StreamBody};
 use reqwest::{Method, RequestBuilder};
 use textbook_chat::app::App;
+use textbook_chat::background::Background;
 use textbook_chat::config::Settings;
-use textbook_chat::http::{Background, BoxError, MAX_BODY_BYTES, Route, serve};
+use textbook_chat::http::{BoxError, MAX_BODY_BYTES, Route, serve};
 
 use super::{Client, ROUTES};
 use crate::harness::{PAGE, Reply, Running, World};

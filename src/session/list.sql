@@ -1,6 +1,6 @@
 -- The conversations of a reader.
--- $1 the owner   $2 only those after this one, or null   $3 whether newest first   $4 how many at the
--- most
+-- $1 the owner   $2 only those after this one, or null   $3 whether newest first   $4 the most
+-- conversations
 --
 -- The first row says whether $2 is one of them.
 with after as (
@@ -22,7 +22,8 @@ page as (
         order by created_at desc, id desc limit $4
     )
 )
-select $2 is null or exists (select from after), page.id, page.created_at, page.title
+select
+    $2 is null or exists (select from after) as known_cursor, page.id, page.created_at, page.title
 from (select) always left join page on true
 order by
     case when not $3 then page.created_at end, case when not $3 then page.id end,

@@ -1,16 +1,16 @@
-//! Who asks: the network that a request comes from, as far as the limits need to know.
+//! The caller: the network that a request comes from, as far as the limits need to know.
 //!
 //! Pure. An address is believed where the platform vouches for it, and another header only where
-//! a proxy of the owner's proves itself by a secret. What is stored is an HMAC that rotates each
-//! day; an address is never logged.
+//! the owner's proxy proves itself by a secret. An address is never stored and never logged: what
+//! is kept of it is made in [`crate::pseudonym`].
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use chrono::{DateTime, Utc};
-use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
+
+use crate::pseudonym::{Network, Pseudonyms};
 
 /// The platform overwrites it on every request.
 const PLATFORM_HEADER: HeaderName = HeaderName::from_static("x-vercel-forwarded-for");
@@ -18,7 +18,7 @@ const PLATFORM_HEADER: HeaderName = HeaderName::from_static("x-vercel-forwarded-
 /// Where an owner's proxy shows its secret.
 const PROOF_HEADER: HeaderName = HeaderName::from_static("x-proxy-secret");
 
-/// A proxy of the owner's in front of the platform.
+/// The owner's proxy in front of the platform.
 #[derive(Debug, Clone)]
 pub struct Proxy {
     /// The header in which it names the client (`CLIENT_IP_HEADER`).
@@ -73,10 +73,14 @@ fn same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && differences == 0
 }
 
-/// What a limit counts for: an IPv4 address, or the /64 that a household or a machine has of
-/// IPv6. Requests without an address share one.
+/// What a limit counts for, under its name of the day: an IPv4 address, or the /64 that a household
+/// or a machine has of IPv6. Requests without an address share one.
 #[must_use]
-pub fn network(address: Option<IpAddr>) -> String {
+pub fn network(address: Option<IpAddr>, names: &Pseudonyms, now: DateTime<Utc>) -> Network {
+    names.network(now, &prefix(address))
+}
+
+fn prefix(address: Option<IpAddr>) -> String {
     match address.map(|address| address.to_canonical()) {
         Some(IpAddr::V4(address)) => address.to_string(),
         Some(IpAddr::V6(address)) => {
@@ -85,31 +89,6 @@ pub fn network(address: Option<IpAddr>) -> String {
         }
         None => "unknown".into(),
     }
-}
-
-/// The network's name in the database for a day: HMAC-SHA-256, cut to 16 bytes. Without the
-/// secret nobody can tell whether an address has asked.
-#[must_use]
-pub fn hash(secret: &SecretString, time: DateTime<Utc>, network: &str) -> [u8; 16] {
-    let day = time.date_naive().to_string();
-    pseudonym(secret, &[day.as_bytes(), network.as_bytes()])
-}
-
-/// HMAC-SHA-256, cut to 16 bytes, over parts that cannot flow into each other.
-#[must_use]
-pub fn pseudonym(secret: &SecretString, parts: &[&[u8]]) -> [u8; 16] {
-    let mut cut = [0; 16];
-    let key = secret.expose_secret().as_bytes();
-    // HMAC takes a key of any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        return cut;
-    };
-    for part in parts {
-        mac.update(&(part.len() as u64).to_be_bytes());
-        mac.update(part);
-    }
-    cut.copy_from_slice(&mac.finalize().into_bytes()[..16]);
-    cut
 }
 
 #[cfg(test)]
@@ -124,7 +103,7 @@ mod tests {
     }
 
     fn seen(pairs: &[(&'static str, &str)], proxy: Option<&Proxy>) -> String {
-        network(address(&headers(pairs), None, proxy))
+        prefix(address(&headers(pairs), None, proxy))
     }
 
     #[test]
@@ -143,9 +122,9 @@ mod tests {
     fn what_the_platform_names_beside_the_headers_counts_alone() {
         let spoofed = headers(&[("x-vercel-forwarded-for", "198.51.100.1")]);
         let named = PlatformAddress(Some([203, 0, 113, 7].into()));
-        assert_eq!(network(address(&spoofed, Some(named), None)), "203.0.113.7");
+        assert_eq!(prefix(address(&spoofed, Some(named), None)), "203.0.113.7");
         let none = PlatformAddress(None);
-        assert_eq!(network(address(&spoofed, Some(none), None)), "unknown");
+        assert_eq!(prefix(address(&spoofed, Some(none), None)), "unknown");
     }
 
     #[test]
@@ -180,28 +159,5 @@ mod tests {
         assert_eq!(network("[2001:db8:1:3::1]:443"), "2001:db8:1:3::/64");
         assert_eq!(network("::ffff:203.0.113.7"), "203.0.113.7");
         assert_eq!(network("203.0.113.7:5000, 10.0.0.1"), "203.0.113.7");
-    }
-
-    #[test]
-    fn the_stored_name_rotates_with_the_day_and_depends_on_the_secret() {
-        let day = |text: &str| text.parse().unwrap();
-        let (secret, other) = ("s1".into(), "s2".into());
-        let first = hash(&secret, day("2026-11-20T00:00:00Z"), "203.0.113.7");
-        assert_eq!(
-            first,
-            hash(&secret, day("2026-11-20T23:59:59Z"), "203.0.113.7")
-        );
-        assert_ne!(
-            first,
-            hash(&secret, day("2026-11-21T00:00:00Z"), "203.0.113.7")
-        );
-        assert_ne!(
-            first,
-            hash(&secret, day("2026-11-20T00:00:00Z"), "203.0.113.8")
-        );
-        assert_ne!(
-            first,
-            hash(&other, day("2026-11-20T00:00:00Z"), "203.0.113.7")
-        );
     }
 }

@@ -10,11 +10,10 @@ use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 use uuid::Uuid;
 
-use crate::chat::timestamp;
-use crate::error::Failure;
-use crate::http::Reply;
+use crate::http::{Call, Reply};
 use crate::llm::Usage;
 use crate::sse::{self, EventStream, HEADERS, Protocol};
+use crate::time::timestamp;
 use crate::turn::{self, Event};
 
 /// The id of a message's only text part.
@@ -25,24 +24,20 @@ const VERSION: (HeaderName, HeaderValue) = (
     HeaderValue::from_static("v1"),
 );
 
-/// Streams a turn, once its first piece is there.
-///
-/// # Errors
-///
-/// What goes wrong before the first piece: an ordinary error with its status.
-pub async fn reply(mut events: Receiver<Event>) -> Result<Reply, Failure> {
+/// Streams a turn, once its first piece is there; what goes wrong before that is an ordinary error
+/// with its status.
+pub(super) async fn reply(mut events: Receiver<Event>, call: &Call) -> Reply {
     let first = loop {
-        match events.recv().await {
-            None => return Err(turn::panicked()),
-            Some(Event::Failed(failure)) => return Err(failure),
-            Some(Event::Begun { .. }) => {}
-            Some(first) => break first,
+        match events.recv().await.unwrap_or_else(turn::vanished) {
+            Event::Failed(failure) => return call.turn_failed(&failure),
+            Event::QuestionStored { .. } => {}
+            first => break first,
         }
     };
     let mut reply = Response::new(EventStream::new(first, events, UiMessageStream).boxed());
     reply.headers_mut().extend(HEADERS);
     reply.headers_mut().extend([VERSION]);
-    Ok(reply)
+    reply
 }
 
 /// A part of the stream, as far as a text answer needs them.
@@ -117,23 +112,23 @@ impl Protocol for UiMessageStream {
     fn encode(&mut self, event: &Event, frames: &mut Vec<u8>) {
         let mut write = |part: Part<'_>| sse::json(&part, frames);
         match event {
-            Event::Begun { .. } => {}
-            Event::Started {
-                session_id,
+            Event::QuestionStored { .. } => {}
+            Event::AnswerBegan {
+                conversation,
                 answer_id,
                 ..
             } => {
                 write(Part::Start {
                     message_id: *answer_id,
                     message_metadata: StartMetadata {
-                        session_id: *session_id,
+                        session_id: *conversation,
                     },
                 });
                 write(Part::StartStep);
                 write(Part::TextStart { id: TEXT });
             }
             Event::Text(delta) => write(Part::TextDelta { id: TEXT, delta }),
-            Event::Finished {
+            Event::AnswerStored {
                 stored_at,
                 finish_reason,
                 usage,
@@ -170,7 +165,7 @@ fn reason(finish_reason: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Code;
+    use crate::error::{Code, Failure};
 
     fn frames(event: &Event) -> String {
         let mut frames = Vec::new();
@@ -181,11 +176,10 @@ mod tests {
     #[test]
     fn a_turn_is_written_as_the_protocol_has_it() {
         let id = Uuid::nil();
-        let (session_id, answer_id) = (id, id);
         assert_eq!(
-            frames(&Event::Started {
-                session_id,
-                answer_id,
+            frames(&Event::AnswerBegan {
+                conversation: id,
+                answer_id: id,
                 began_at: chrono::DateTime::UNIX_EPOCH,
             }),
             "data: {\"type\":\"start\",\"messageId\":\"00000000-0000-0000-0000-000000000000\",\"messageMetadata\":{\"sessionId\":\"00000000-0000-0000-0000-000000000000\"}}\n\n\
@@ -196,7 +190,7 @@ mod tests {
             frames(&Event::Text("a\n\n\"b\" 🤖".into())),
             "data: {\"type\":\"text-delta\",\"id\":\"text\",\"delta\":\"a\\n\\n\\\"b\\\" 🤖\"}\n\n"
         );
-        let finished = Event::Finished {
+        let finished = Event::AnswerStored {
             stored_at: "2026-11-20T12:00:00Z".parse().unwrap(),
             finish_reason: "content_filter".into(),
             usage: None,

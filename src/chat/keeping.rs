@@ -1,0 +1,77 @@
+//! Conversations of `/chat` beside the turn: read again, and forgotten.
+
+use http::{Response, StatusCode};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::error::Failure;
+use crate::http::{Call, Reply, empty, json};
+use crate::reader::Reader;
+use crate::session;
+use crate::time::timestamp;
+
+#[derive(Serialize)]
+struct Conversation {
+    session_id: Uuid,
+    messages: Vec<Message>,
+}
+
+#[derive(Serialize)]
+struct Message {
+    id: Uuid,
+    role: String,
+    content: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selected_text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<Uuid>,
+    created_at: String,
+    state: String,
+}
+
+/// `GET /chat?session_id=…&before=…`: a page of the conversation, oldest message first.
+pub(super) async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
+    let database = &app.ready()?.database;
+    let conversation = conversation(call)?.ok_or_else(Failure::no_conversation)?;
+    let before = match call.parameter("before") {
+        None => None,
+        Some(id) => Some(id.parse().map_err(|_| {
+            Failure::wrong("before", "must be the id of a message of the conversation")
+        })?),
+    };
+    let messages = session::read(database, conversation, Reader::of(&call.headers), before).await?;
+    let messages = messages.ok_or_else(Failure::no_conversation)?.into_iter();
+    let messages = messages.map(|message| Message {
+        id: message.id,
+        role: message.role,
+        content: message.content,
+        selected_text: message.selected_text,
+        reply_to: message.reply_to,
+        created_at: timestamp(message.created_at),
+        state: message.state,
+    });
+    let body = Conversation {
+        session_id: conversation,
+        messages: messages.collect(),
+    };
+    Ok(json(StatusCode::OK, &body))
+}
+
+/// `DELETE /chat?session_id=…`: all of the conversation; fine where there is none, or none any more.
+pub(super) async fn forget(app: &App, call: &Call) -> Result<Reply, Failure> {
+    let database = &app.ready()?.database;
+    if let Some(conversation) = conversation(call)? {
+        session::forget(database, conversation, Reader::of(&call.headers)).await?;
+    }
+    let mut reply = Response::new(empty());
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    Ok(reply)
+}
+
+/// The conversation that the query names; `None` for an id that no conversation can have.
+fn conversation(call: &Call) -> Result<Option<Uuid>, Failure> {
+    let id = call.parameter("session_id");
+    let id = id.ok_or_else(|| Failure::wrong("session_id", "is required"))?;
+    Ok(id.parse().ok())
+}

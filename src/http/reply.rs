@@ -1,0 +1,52 @@
+//! Responses: JSON, nothing, and the one form that errors have.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use serde::Serialize;
+
+use super::BoxError;
+use crate::error::Failure;
+
+/// A response's body.
+pub type Body = BoxBody<Bytes, BoxError>;
+
+/// A response.
+pub type Reply = Response<Body>;
+
+/// A JSON response.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Reply {
+    // Our own types hold no map with other keys than strings, the one thing that can fail.
+    let text = serde_json::to_vec(value).unwrap_or_default();
+    let mut reply = Response::new(full(text));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    reply
+}
+
+/// A body of nothing.
+#[must_use]
+pub fn empty() -> Body {
+    full(Bytes::new())
+}
+
+fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed()
+}
+
+/// A failure as a response.
+pub(super) fn refusal(failure: &Failure, request_id: &str) -> Reply {
+    let mut reply = json(failure.code.status(), &failure.body(request_id));
+    if let Some(seconds) = failure.retry_after_seconds() {
+        reply
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
+    }
+    reply
+}

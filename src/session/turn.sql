@@ -1,0 +1,426 @@
+-- What a turn does to the tables, once and whole: the current text, of which a change is a diff.
+--
+-- `migrate` installs it as it stands here into a schema that is named after it, `turn_` and the
+-- first digits of its SHA-256, which stands here as {turn}. A deployment calls the functions that it
+-- was built with, by that name, and deployments before and after it call theirs.
+--
+-- Every function is safe to run twice, for a statement whose reply was lost runs once more.
+
+-- Before the model. Returns one row whose `outcome` is `begun`, with the history in further rows
+-- (oldest first; one row of nulls where there is none), or
+--   answered, in_progress, key_reused   what became of the request with this key
+--   network_pace, network_day, conversation_pace, budget   a refusal, with the wait
+--   no_session   the conversation must be the reader's own, and is not
+--
+-- A conversation that has an owner is unknown to everybody else. Retrying is a turn for a question
+-- that is stored already; what came after it, up to `replaces`, is deleted by `finish`.
+--
+-- Run twice: a run that finds the question stored, or the retry noted, charges nothing again. Where
+-- two turns meet, the loser changes nothing and is to run once more (SQLSTATE of class TC): it then
+-- sees why.
+create function {turn}.begin(
+    -- The conversation that the reader names; the ids of what the turn may create.
+    named_session uuid, new_session uuid, new_question uuid, new_answer uuid,
+    message text, passage text, history_messages bigint,
+    -- The Idempotency-Key's hash, the request's hash, how long the turn may take; null without one.
+    key_hash bytea, request_hash bytea, lease interval,
+    -- Zero switches a limit off. An interval is the time between two questions at the pace.
+    network_hash bytea, network_burst bigint, network_interval interval, network_daily bigint,
+    conversation_burst bigint, conversation_interval interval,
+    -- In billionths of a dollar: the day's, the turn's without its history, a byte's of that.
+    budget bigint, fixed_cost bigint, byte_cost bigint,
+    -- What a message of the history takes in a prompt beside its texts; what all of them may take.
+    message_bytes bigint, max_history_bytes bigint,
+    spending_shard smallint,
+    -- Whether this turn also sweeps.
+    sweeps boolean,
+    -- The hash of the reader's token, or null; whether the conversation must be theirs.
+    reader bytea, owned boolean,
+    -- The question to answer once more, or null.
+    retried uuid,
+    -- Of a new conversation; of a new question.
+    new_title text, new_parts jsonb, new_options jsonb,
+    -- The time of the turn; null: now.
+    moment timestamptz default null
+)
+returns table (
+    outcome text, wait interval,
+    session_id uuid, question_id uuid, answer_id uuid, answered_at timestamptz,
+    reserved bigint, spending_day date,
+    role text, content text, selected_text text, state text,
+    session_created_at timestamptz, question_created_at timestamptz, begun_at timestamptz,
+    replaces bigint
+)
+language plpgsql
+as $$
+#variable_conflict use_column
+declare
+    instant timestamptz := coalesce(moment, clock_timestamp());
+    today date := (instant at time zone 'utc')::date;
+    midnight interval := ((today + 1)::timestamp at time zone 'utc') - instant;
+    this_session uuid;
+    this_question uuid := new_question;
+    known_session boolean;
+    again boolean := false;
+    kept idempotency_keys%rowtype;
+    earlier messages%rowtype;
+    session chat_sessions%rowtype;
+    network networks%rowtype;
+    cost bigint := fixed_cost;
+    roles text[];
+    contents text[];
+    passages text[];
+    states text[];
+    bytes bigint;
+    spent bigint;
+begin
+    -- The same request before, or this very statement, run again after its reply was lost.
+    if key_hash is not null then
+        select * into kept from idempotency_keys where key = key_hash;
+        again := found and kept.answer_id = new_answer;
+        if found and not again and kept.created_at >= instant - interval '24 hours' then
+            if kept.request <> request_hash then
+                outcome := 'key_reused';
+                return next;
+                return;
+            end if;
+            select * into earlier from messages where id = kept.answer_id and state = 'complete';
+            if found or kept.running_until >= instant then
+                outcome := case when earlier.id is null then 'in_progress' else 'answered' end;
+                session_id := kept.session_id;
+                question_id := kept.question_id;
+                answer_id := kept.answer_id;
+                answered_at := earlier.created_at;
+                content := earlier.content;
+                return next;
+                return;
+            end if;
+            -- It failed, was cancelled or died: this one answers the question that is stored.
+            this_question := kept.question_id;
+        elsif again then
+            this_question := kept.question_id;
+        end if;
+    end if;
+    if retried is not null then
+        this_question := retried;
+    end if;
+    select * into earlier from messages where id = this_question;
+    if not found then
+        this_session := named_session;
+    else
+        this_session := earlier.session_id;
+        again := again or this_question = new_question
+            or coalesce(earlier.answering = new_answer, false);
+    end if;
+    select * into session from chat_sessions where id = this_session;
+    known_session := found and coalesce(session.owner = reader, session.owner is null and not owned);
+    if not known_session then
+        -- Also where the question is stored in a conversation that is somebody else's.
+        if retried is not null or (owned and named_session is not null)
+            or (earlier.id is not null and session.id is not null) then
+            outcome := 'no_session';
+            return next;
+            return;
+        end if;
+        this_session := new_session;
+    elsif retried is not null then
+        if earlier.id is null or this_session is distinct from named_session then
+            outcome := 'no_session';
+            return next;
+            return;
+        end if;
+        select max(seq) into replaces from messages where session_id = this_session;
+    end if;
+
+    -- What came before the question.
+    if known_session and history_messages > 0 then
+        select array_agg(past.role order by past.seq), array_agg(past.content order by past.seq),
+            array_agg(past.selected_text order by past.seq), array_agg(past.state order by past.seq),
+            sum(octet_length(past.content) + coalesce(octet_length(past.selected_text), 0)
+                + message_bytes)
+        into roles, contents, passages, states, bytes
+        from {turn}.history(this_session, this_question, history_messages) past;
+    end if;
+    -- A token is at least one byte.
+    cost := fixed_cost + byte_cost * least(coalesce(bytes, 0), max_history_bytes);
+
+    if not again then
+        -- Check first: a refusal takes no lock and writes nothing.
+        if known_session and conversation_burst > 0
+            and session.due - (conversation_burst - 1) * conversation_interval > instant then
+            outcome := 'conversation_pace';
+            wait := session.due - (conversation_burst - 1) * conversation_interval - instant;
+            session_id := this_session;
+            return next;
+            return;
+        end if;
+        select * into network from networks where networks.network = network_hash;
+        if network_daily > 0 and network.asked >= network_daily then
+            outcome := 'network_day';
+            wait := midnight;
+            return next;
+            return;
+        end if;
+        if network_burst > 0 and network.due - (network_burst - 1) * network_interval > instant then
+            outcome := 'network_pace';
+            wait := network.due - (network_burst - 1) * network_interval - instant;
+            return next;
+            return;
+        end if;
+        if budget > 0 then
+            select coalesce(sum(nanos), 0) into spent from spending where day = today;
+            if spent + cost > budget then
+                -- While there is room for a smaller turn, or for this one once others are settled,
+                -- it is worth asking again today.
+                outcome := 'budget';
+                wait := case when spent < budget then interval '10 seconds' else midnight end;
+                return next;
+                return;
+            end if;
+        end if;
+
+        -- Then the claims. Each decides once more, under the lock of its row: of many at once
+        -- exactly as many get through as the limit allows.
+        if known_session then
+            update chat_sessions
+            set updated_at = instant,
+                title = coalesce(title, new_title),
+                due = case when conversation_burst = 0 then due
+                    else greatest(due, instant) + conversation_interval end
+            where id = this_session and (
+                conversation_burst = 0
+                or due - (conversation_burst - 1) * conversation_interval <= instant
+            );
+            if not found then
+                raise exception using errcode = 'TC002', message = 'the conversation has changed';
+            end if;
+        end if;
+        if retried is not null then
+            update messages set answering = new_answer where id = retried;
+            if not found then
+                raise exception using errcode = 'TC005', message = 'the question has been deleted';
+            end if;
+        end if;
+        if network_burst > 0 or network_daily > 0 then
+            insert into networks as claimed (network, day, due, asked)
+            values (network_hash, today, instant + network_interval, 1)
+            on conflict (network) do update set
+                due = case when network_burst = 0 then claimed.due
+                    else greatest(claimed.due, instant) + network_interval end,
+                asked = claimed.asked + 1
+            where (network_daily = 0 or claimed.asked < network_daily)
+                and (
+                    network_burst = 0
+                    or claimed.due - (network_burst - 1) * network_interval <= instant
+                );
+            if not found then
+                raise exception using errcode = 'TC003', message = 'the network has asked meanwhile';
+            end if;
+        end if;
+        if budget > 0 then
+            insert into spending as spent (day, shard, nanos)
+            values (today, spending_shard, cost)
+            on conflict (day, shard) do update set nanos = spent.nanos + excluded.nanos;
+        end if;
+    end if;
+
+    -- Not one that was there: it may be being forgotten at this very moment.
+    if not known_session then
+        insert into chat_sessions (id, due, owner, title)
+        values (
+            this_session, instant + conversation_interval, case when owned then reader end, new_title
+        )
+        on conflict (id) do nothing
+        returning * into session;
+    end if;
+    if key_hash is not null then
+        insert into idempotency_keys as claimed
+            (key, request, session_id, question_id, answer_id, running_until)
+        values (key_hash, request_hash, this_session, this_question, new_answer, instant + lease)
+        on conflict (key) do update set
+            request = excluded.request,
+            session_id = excluded.session_id,
+            question_id = excluded.question_id,
+            answer_id = excluded.answer_id,
+            running_until = excluded.running_until,
+            created_at = case when claimed.created_at < instant - interval '24 hours'
+                then instant else claimed.created_at end
+        where claimed.answer_id = excluded.answer_id
+            -- As it was when we looked; else another request was faster.
+            or claimed.answer_id = kept.answer_id;
+        if not found then
+            raise exception using errcode = 'TC001', message = 'the key was claimed meanwhile';
+        end if;
+    end if;
+    question_created_at := earlier.created_at;
+    if retried is null then
+        insert into messages
+            (id, session_id, role, content, selected_text, parts, inference_options)
+        values (this_question, this_session, 'user', message, passage, new_parts, new_options)
+        on conflict (id) do nothing
+        returning created_at into question_created_at;
+        if not found then
+            if not again and this_question = new_question then
+                -- The first run of this very statement was still at work when we looked.
+                raise exception using errcode = 'TC004', message = 'the question was stored meanwhile';
+            end if;
+            question_created_at := earlier.created_at;
+        end if;
+    end if;
+
+    if sweeps then
+        perform {turn}.sweep(instant);
+    end if;
+
+    return query
+        select 'begun', null::interval, this_session, this_question, new_answer,
+            null::timestamptz, cost, today, past.role, past.content, past.selected_text, past.state,
+            session.created_at, question_created_at, now(), replaces
+        from (select) begun
+        left join unnest(roles, contents, passages, states)
+            with ordinality as past (role, content, selected_text, state, place) on true
+        order by past.place;
+end
+$$;
+
+-- The newest messages of a conversation before a question, which may not be stored yet.
+-- The planner puts it in the place of its call.
+create function {turn}.history(of_session uuid, before_question uuid, messages_limit bigint)
+returns table (seq bigint, role text, content text, selected_text text, state text)
+language sql
+stable
+as $$
+    select messages.seq, messages.role::text, messages.content, messages.selected_text,
+        messages.state
+    from messages
+    where messages.session_id = of_session
+        and messages.seq < coalesce(
+            (select question.seq from messages question where question.id = before_question),
+            9223372036854775807
+        )
+        and messages.role <> 'system'
+    order by messages.seq desc
+    limit messages_limit
+$$;
+
+-- Deletes a few dead rows of each kind, those that nobody holds.
+create function {turn}.sweep(moment timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    today date := (moment at time zone 'utc')::date;
+begin
+    delete from networks where network in (
+        select dead.network from networks dead where dead.day < today
+        limit 500 for update skip locked
+    );
+    delete from idempotency_keys where key in (
+        select dead.key from idempotency_keys dead
+        where dead.created_at < moment - interval '24 hours'
+        limit 500 for update skip locked
+    );
+    -- A month of days is kept, to see what the chat has cost.
+    delete from spending where (day, shard) in (
+        select dead.day, dead.shard from spending dead where dead.day < today - 31
+        limit 500 for update skip locked
+    );
+end
+$$;
+
+-- After the model: stores the answer, touches the conversation, and puts the turn's real cost in
+-- the place of its reservation (null: the reservation stands). Of a question that was retried it
+-- deletes what came after it, up to `replaces`, with the answers to that which have come since. Returns
+-- the time that the answer bears, which is `began_at` or now; null where nothing is stored: its
+-- conversation or its question has been deleted meanwhile, or a newer turn has answered it.
+--
+-- Run twice: only the run that inserts the answer settles.
+create function {turn}.finish(
+    this_answer uuid, this_session uuid, answer text, this_question uuid, answer_state text,
+    spending_day date, spending_shard smallint, reserved bigint, cost bigint,
+    began_at timestamptz, replaces bigint
+)
+returns timestamptz
+language plpgsql
+as $$
+declare
+    question messages%rowtype;
+    replaced uuid[];
+    stored_at timestamptz;
+begin
+    update chat_sessions set updated_at = now() where id = this_session;
+    if not found then
+        return null;
+    end if;
+    select * into question from messages where id = this_question;
+    if not found or (
+        question.answering <> this_answer
+        and exists (select from messages where id = question.answering)
+    ) then
+        return null;
+    end if;
+    if replaces is not null then
+        select coalesce(array_agg(id), '{}') into replaced from messages
+        where session_id = this_session and seq > question.seq and seq <= replaces;
+        delete from messages
+        where session_id = this_session and seq > question.seq and id <> this_answer
+            and (id = any (replaced) or reply_to = this_question or reply_to = any (replaced));
+    end if;
+    insert into messages (id, session_id, role, content, reply_to, state, created_at)
+    values (
+        this_answer, this_session, 'assistant', answer, this_question, answer_state,
+        coalesce(began_at, now())
+    )
+    on conflict (id) do nothing
+    returning created_at into stored_at;
+    if not found then
+        select created_at into stored_at from messages where id = this_answer;
+    elsif cost is not null and cost <> reserved then
+        update spending set nanos = nanos - reserved + cost
+        where day = spending_day and shard = spending_shard;
+    end if;
+    return stored_at;
+end
+$$;
+
+-- Instead of `finish` where there is no answer: releases the key, and gives back what was reserved
+-- where the model has cost nothing.
+create function {turn}.fail(
+    this_question uuid, this_answer uuid, key_hash bytea,
+    spending_day date, spending_shard smallint, refund bigint
+)
+returns void
+language plpgsql
+as $$
+begin
+    -- In the order in which rows are locked elsewhere.
+    if refund > 0 then
+        update messages set settled = this_answer
+        where id = this_question and settled is distinct from this_answer;
+        if found then
+            update spending set nanos = nanos - refund
+            where day = spending_day and shard = spending_shard;
+        end if;
+    end if;
+    update idempotency_keys set running_until = clock_timestamp() - interval '1 millisecond'
+    where key = key_hash and answer_id = this_answer;
+end
+$$;
+
+-- Takes back a question that must not be kept, and its conversation if that holds nothing else. A
+-- conversation that its reader sees stays, without its title if that was made of the question.
+create function {turn}.refuse(this_question uuid, this_session uuid, question_title text)
+returns void
+language plpgsql
+as $$
+begin
+    -- As in the other functions, the conversation is locked first: no question comes in meanwhile.
+    perform from chat_sessions where id = this_session for update;
+    delete from messages where id = this_question;
+    if exists (select from messages where session_id = this_session) then
+        return;
+    end if;
+    delete from chat_sessions where id = this_session and owner is null;
+    update chat_sessions set title = null where id = this_session and title = question_title;
+end
+$$;
