@@ -5,6 +5,7 @@
 //! same words every time.
 
 mod answer;
+mod notice;
 mod prompt;
 mod text;
 mod wire;

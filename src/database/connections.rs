@@ -5,6 +5,10 @@
 //! (tokio-postgres pipelines them), rather than wait until that has made its whole way there and
 //! back. Each statement is a transaction of its own, so nothing is shared but the wire.
 //!
+//! A connection is idle (in the pool), busy (statements are under way on it, and others may follow),
+//! stalled (busy, and nothing has ended on it for a while) or condemned (it has failed: no statement
+//! follows, and it goes when the last has ended).
+//!
 //! Never runs a statement.
 
 use std::ops::Deref;
@@ -44,11 +48,19 @@ pub(super) struct Connections {
     pool: OnceCell<Pool>,
     /// Done when the first connection has been tried.
     first: OnceCell<()>,
-    /// Who waits for one is served in turn: a connection that is shared may never come to rest.
+    /// Statements that wait for one are served in turn: a connection that is shared may never come to
+    /// rest.
     places: Semaphore,
     busy: Mutex<Vec<Weak<Connection>>>,
     /// Told whenever there is another connection to share.
     made: Notify,
+}
+
+/// Whether the pool may still make another connection.
+#[derive(Clone, Copy)]
+enum Room {
+    ToGrow,
+    None,
 }
 
 /// A place on a connection, for one statement.
@@ -112,7 +124,7 @@ impl Connections {
         })
     }
 
-    /// One connection for all who come while it is being made, rather than one each.
+    /// One connection for all statements that come while it is being made, rather than one each.
     async fn connect_first(&self, pool: &Pool) {
         self.first
             .get_or_init(|| async { drop(pool.get().await) })
@@ -122,7 +134,7 @@ impl Connections {
     /// An idle one; else one that has little to do; else a new one; else the least busy of all.
     async fn connection(&self, pool: &Pool) -> Result<Arc<Connection>, PoolError> {
         let idle = pool.status().available > 0;
-        if !idle && let Some(connection) = self.least_busy(GROW) {
+        if !idle && let Some(connection) = self.least_busy(Room::ToGrow) {
             return Ok(connection);
         }
         let at_once = Timeouts {
@@ -136,7 +148,7 @@ impl Connections {
                 Err(error) => error,
             };
             // Also where another could not be made.
-            if let Some(connection) = self.least_busy(PIPELINE) {
+            if let Some(connection) = self.least_busy(Room::None) {
                 return Ok(connection);
             }
             if !matches!(busy, PoolError::Timeout(TimeoutType::Wait)) {
@@ -161,9 +173,9 @@ impl Connections {
         connection
     }
 
-    /// The connection with the fewest statements under way, if these are fewer than `limit`. One
-    /// that has stalled is the last choice, and none at all while there may be more.
-    fn least_busy(&self, limit: usize) -> Option<Arc<Connection>> {
+    /// The connection with the fewest statements under way, if there is a place on it. One that has
+    /// stalled is the last choice, and no choice while the pool may grow.
+    fn least_busy(&self, room: Room) -> Option<Arc<Connection>> {
         let mut busy = self.busy();
         busy.retain(|connection| connection.strong_count() > 0);
         let (stalled, least) = busy
@@ -173,8 +185,12 @@ impl Connections {
             .map(|connection| (connection.has_stalled(), connection))
             .min_by_key(|(stalled, connection)| (*stalled, Arc::strong_count(connection)))?;
         // This very reference is one of them.
-        let free = Arc::strong_count(&least) <= limit;
-        (free && !(stalled && limit == GROW)).then_some(least)
+        let following = Arc::strong_count(&least) - 1;
+        let free = match room {
+            Room::ToGrow => !stalled && following < GROW,
+            Room::None => following < PIPELINE,
+        };
+        free.then_some(least)
     }
 
     /// Nothing more is run on a connection that has failed, nor on the others that are there: a

@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::json;
+use textbook_chat::config::Settings;
+use textbook_chat::guard::Terms;
+use textbook_chat::pseudonym::Network;
+use textbook_chat::question::Question;
+use textbook_chat::session::{self, Ask, Outcome, Stored};
 
 use crate::database_failures::behind_proxy;
 use crate::harness::database::operate;
@@ -500,30 +505,45 @@ async fn who_asks_whether_it_is_ready_is_told_their_own_address() {
 }
 
 #[tokio::test]
-async fn one_turn_in_a_hundred_takes_some_dead_rows_along() {
+async fn a_turn_that_sweeps_takes_some_dead_rows_along_and_nothing_that_is_needed() {
     let world = World::new().await.guarded();
     let dead = "insert into networks
-        select decode(md5(i::text), 'hex'), current_date - 2, now(), 1 from generate_series(1, 2000) i";
+        select decode(md5(i::text), 'hex'), current_date - 2, now(), 1 from generate_series(1, 700) i;
+        insert into spending select current_date - 40, i, 1 from generate_series(1, 3) i";
     world.database.rows(dead).await;
-    let chat = world.chat().await;
-    let left = "select count(*) from networks where day < current_date - 1";
-    let mut turns = 0;
-    // About a hundred turns; that two thousand of them never sweep is not to be expected.
-    let swept = loop {
-        turns += 1;
-        assert_eq!(
-            ask_from(&chat, &format!("10.0.{}.{}", turns / 200, turns % 200))
-                .await
-                .status,
-            200
-        );
-        let rows: usize = world.database.rows(left).await[0][0].parse().unwrap();
-        if rows < 2_000 {
-            break 2_000 - rows;
-        }
-        assert!(turns < 2_000, "it never sweeps");
+    let settings = Settings::from_variables(world.settings().iter().cloned()).unwrap();
+    let database = textbook_chat::database::Database::new(settings.database.clone());
+    let left = async || {
+        let sql = "select (select count(*) from networks), (select count(*) from spending),
+            (select count(*) from messages)";
+        world.database.rows(sql).await
     };
-    assert_eq!(swept, 500);
+    for (sweeps, expected) in [
+        (0.0, [["701", "4", "1"]]),
+        (1.0, [["201", "1", "2"]]),
+        (1.0, [["1", "1", "3"]]),
+    ] {
+        let terms = Terms {
+            sweeps,
+            ..Terms::of(&settings)
+        };
+        let ask = Ask {
+            question: Question {
+                message: "hi".into(),
+                conversation: None,
+                selected_text: None,
+            },
+            key: None,
+            network: Network([7; 16]),
+            reader: None,
+            owned: false,
+            retried: None,
+            stored: Stored::default(),
+        };
+        let begun = session::begin(&database, &ask, 100, &terms).await.unwrap();
+        assert!(matches!(begun, Outcome::Begun(_)), "{begun:?}");
+        assert_eq!(left().await, expected);
+    }
 }
 
 #[tokio::test]

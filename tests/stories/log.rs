@@ -143,3 +143,27 @@ async fn how_much_is_written_is_a_setting() {
     );
     assert!(!chat.raw_log().contains("\"info\""), "{}", chat.raw_log());
 }
+
+/// Line by line, for a JSON parser would keep the last of two in silence.
+#[tokio::test]
+async fn no_line_names_a_field_twice() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    assert_eq!(chat.ask("hi").await.status, 200);
+    world.model.next(Script::status(503));
+    world.model.next(Script::status(503));
+    world.model.next(Script::status(503));
+    chat.ask("hi").await;
+    chat.post(&json!({})).await;
+    chat.logged("request refused").await;
+    let log = chat.raw_log();
+    for line in log.lines() {
+        let fields: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
+        for name in fields.keys() {
+            let quoted = format!("\"{name}\":");
+            let times =
+                line.matches(&quoted).count() - line.matches(&format!("\\{quoted}")).count();
+            assert_eq!(times, 1, "{name} in {line}");
+        }
+    }
+}

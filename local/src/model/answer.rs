@@ -3,15 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    notice::{ADVICE, NOTICE},
     prompt::{Asked, Source},
     text::{sentences, stems},
 };
-
-/// The first line of every answer: nobody should take this for a language model.
-pub(super) const NOTICE: &str =
-    "*Offline model: no `OPENAI_API_KEY` is set, so this answer is made of sentences found here.*";
-
-const ADVICE: &str = "Set `OPENAI_API_KEY` and start again to have a language model answer.";
 
 /// How many sentences an answer has at most.
 const MOST: usize = 3;
@@ -45,15 +40,6 @@ pub(super) fn answer(asked: &Asked) -> String {
         (found, _) => found.join(" "),
     };
     format!("{NOTICE}\n\n{body}")
-}
-
-/// What an earlier answer found: its own words about itself, or about finding nothing, left out.
-pub(super) fn without_notice(answer: &str) -> &str {
-    match answer.strip_prefix(NOTICE) {
-        Some(found) if found.ends_with(ADVICE) => "",
-        Some(found) => found.trim_start(),
-        None => answer,
-    }
 }
 
 fn is_question(sentence: &str) -> bool {
@@ -168,20 +154,5 @@ mod tests {
             nothing,
             format!("Nothing said so far answers that. {ADVICE}")
         );
-    }
-
-    #[test]
-    fn an_earlier_answer_counts_without_what_it_says_about_itself() {
-        assert_eq!(
-            without_notice(&format!("{NOTICE}\n\nIt walks.")),
-            "It walks."
-        );
-        assert_eq!(
-            without_notice(&format!(
-                "{NOTICE}\n\nNothing said so far answers that. {ADVICE}"
-            )),
-            ""
-        );
-        assert_eq!(without_notice("It walks."), "It walks.");
     }
 }

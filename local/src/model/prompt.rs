@@ -1,6 +1,6 @@
 //! Reads from the messages what is asked and what it is to be answered from.
 
-use super::{answer, wire::Message};
+use super::{notice::without_notice, wire::Message};
 
 /// A question and the text that may hold its answer.
 #[derive(Debug, PartialEq)]
@@ -44,7 +44,7 @@ fn conversation(messages: &[Message]) -> Vec<String> {
             "user" => Some(
                 passage(&message.text()).map_or_else(|| message.text(), |(passage, _)| passage),
             ),
-            "assistant" => Some(answer::without_notice(&message.text()).to_owned()),
+            "assistant" => Some(without_notice(&message.text()).to_owned()),
             _ => None,
         })
         .filter(|text| !text.trim().is_empty())
