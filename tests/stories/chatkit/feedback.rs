@@ -116,11 +116,11 @@ async fn the_operator_reads_it_with_the_documented_query() {
         "negative",
     )
     .await;
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
-    let mut queries = readme.split("```sql\n").skip(1);
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/chatkit.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let mut queries = document.split("```sql\n").skip(1);
     let query = queries.find(|query| query.contains("message_feedback"));
-    let query = query.expect("no query of message_feedback in the README");
+    let query = query.expect("no query of message_feedback in docs/chatkit.md");
     let query = query.split("```").next().unwrap();
     let rows = world.database.rows(query).await;
     let told: Vec<_> = rows.iter().map(|row| row.join(" ")).collect();
