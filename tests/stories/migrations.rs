@@ -41,7 +41,7 @@ async fn each_migration_keeps_the_conversations_that_are_there() {
         if i == 0 {
             database.rows(data).await;
         }
-        // What the functions of the version before write and read.
+        // What the functions of the previous version write and read.
         let messages = database.messages().await;
         assert_eq!(messages, ["user: What?", "assistant: That."], "{file:?}");
     }

@@ -13,11 +13,12 @@ pub(super) const NOTICE: &str =
 
 const ADVICE: &str = "Set `OPENAI_API_KEY` and start again to have a language model answer.";
 
-/// How many sentences an answer has at most.
+/// Most sentences in an answer.
 const MOST: usize = 3;
-/// A sentence worth less than this part of the best one is left out.
+/// A sentence that scores less than this fraction of the best one is left out.
 const WORTH: f64 = 0.4;
-/// At least this part of the question's words must occur: one word shared by chance is no answer.
+/// At least this fraction of the question's words must occur: one word shared by chance is no
+/// answer.
 const COVERAGE: f64 = 0.34;
 
 pub(super) fn answer(asked: &Asked) -> String {
@@ -47,7 +48,7 @@ pub(super) fn answer(asked: &Asked) -> String {
     format!("{NOTICE}\n\n{body}")
 }
 
-/// What an earlier answer found: its own words about itself, or about finding nothing, left out.
+/// What an earlier answer found, without its words about itself or about finding nothing.
 pub(super) fn without_notice(answer: &str) -> &str {
     match answer.strip_prefix(NOTICE) {
         Some(found) if found.ends_with(ADVICE) => "",
@@ -87,7 +88,7 @@ fn best(question: &str, sentences: Vec<String>) -> Vec<String> {
     let score = |shared: &BTreeSet<String>| shared.iter().map(rarity).sum::<f64>();
     let scores: Vec<f64> = sentences.iter().map(|(_, shared)| score(shared)).collect();
     let mut order: Vec<usize> = (0..sentences.len()).collect();
-    // Stable: of equals, the earlier sentence.
+    // Stable: of equal ones, the earlier sentence wins.
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
     let least = WORTH * scores[order[0]];
     let mut chosen: Vec<usize> = order

@@ -1,4 +1,4 @@
-//! Reads from the messages what is asked and what it is to be answered from.
+//! Reads from the messages what is asked, and the text to answer it from.
 
 use super::{answer, wire::Message};
 
@@ -11,13 +11,13 @@ pub(super) struct Asked {
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Source {
-    /// What the question is about, or what was found for it.
+    /// The passage that the question is about, or the ones found for it.
     Passage(String),
     /// What was said before, oldest first.
     Conversation(Vec<String>),
 }
 
-/// Nothing when there is no question: the last message is not a user's.
+/// `None` if there is no question: the last message is not a user's.
 pub(super) fn read(messages: &[Message]) -> Option<Asked> {
     let (last, earlier) = messages.split_last()?;
     if last.role != "user" {

@@ -35,7 +35,7 @@ async fn feedback_is_stored_once_an_item_and_may_change_its_mind() {
         [[&*answer, "negative", "t"]]
     );
 
-    // The widget names all that it has seen, what was never stored and the same thing twice, too.
+    // The widget names all that it has seen, also what was never stored, and some things twice.
     let seen = json!([question, answer, answer, UNKNOWN, "progress_1", "💡", ""]);
     say(&reader, &thread, seen, "positive").await;
     let kinds = "select distinct kind from message_feedback";
@@ -43,7 +43,7 @@ async fn feedback_is_stored_once_an_item_and_may_change_its_mind() {
     let sessions = "select distinct session_id from message_feedback";
     assert_eq!(world.database.rows(sessions).await, [[&*thread]]);
 
-    // An answer that was replaced had its feedback all the same; a deleted thread takes it along.
+    // The feedback of a replaced answer stays; deleting the thread deletes it.
     reader.retry(&thread, &question).await;
     let old = format!("select kind from message_feedback where item_id = '{answer}'");
     assert_eq!(world.database.rows(&old).await, [["positive"]]);

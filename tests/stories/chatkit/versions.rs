@@ -1,5 +1,5 @@
-//! The migration that brought owners: what was there before stays as it was, and functions of the
-//! version before go on.
+//! The migration that brought owners: existing conversations stay as they were, and functions of
+//! the previous version go on.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::UNKNOWN;
 use crate::harness::chatkit::Turn;
 use crate::harness::{Database, World};
 
-/// The call that a function of the version before begins a turn with.
+/// The call with which a function of the previous version begins a turn.
 fn old_begin(session: &str, question: &str, answer: &str, key: Option<&str>) -> String {
     let key = key.map_or("null, null, null".to_owned(), |key| {
         format!("'{key}'::bytea, 'request'::bytea, interval '1 minute'")
@@ -26,7 +26,7 @@ fn old_begin(session: &str, question: &str, answer: &str, key: Option<&str>) -> 
     )
 }
 
-/// The call that it ends one with.
+/// The call with which it ends one.
 fn old_finish(session: &str, question: &str, answer: &str) -> String {
     format!(
         "select finish_turn(
@@ -60,7 +60,7 @@ async fn it_keeps_what_the_version_before_has_written_which_goes_on_writing() {
         database.rows(&old_finish(&session, &id(1), &id(2))).await,
         [["t"]]
     );
-    // One that is under way meanwhile.
+    // One that is under way during the migration.
     database
         .rows(&old_begin(&session, &id(3), &id(4), None))
         .await;
@@ -142,7 +142,7 @@ async fn a_function_of_the_version_before_cannot_go_on_with_what_has_an_owner() 
     let owner = format!("select owner from chat_sessions where id = '{session}'");
     assert_eq!(world.database.rows(&owner).await, [["-"]]);
 
-    // Not by a question in it either, nor by the key of one.
+    // Nor by a question in it, or by the key of one.
     let row = world
         .database
         .rows(&old_begin(UNKNOWN, &question, &id(4), None))
