@@ -7,7 +7,7 @@ if (window.SwaggerUIBundle) {
     deepLinking: true,
     defaultModelsExpandDepth: 0,
     displayRequestDuration: true,
-    // By default the document's address would be sent to a server of the makers, for a badge.
+    // By default the document's address would be sent to a server of its makers, for a badge.
     validatorUrl: null,
   });
 } else {

@@ -4,21 +4,21 @@ import { frames } from './sse.js';
 
 const ENDPOINT = '/chat';
 
-// No reader watches a spinner without end: after so long without a sign of life it is given
-// up. For an answer that is a little more than the platform lets a function run.
+// No reader watches a spinner for ever: after this long without a sign of life, the page gives up.
+// For an answer, that is a little longer than the platform lets a function run.
 const ANSWER_SILENCE_MS = 70_000;
 const SILENCE_MS = 20_000;
 
-// While the same question is still being answered: the pauses before it is asked for again.
+// The pauses before asking again, while the same question is still being answered.
 const IN_PROGRESS_PAUSES_MS = [1_000, 2_000, 2_000, 3_000, 4_000];
 
-// The backend hands out a conversation in pages of so many messages.
+// The backend returns a conversation in pages of this many messages.
 export const HISTORY_PAGE = 50;
 
-// Everything that can go wrong, with the code of the contract, or one of ours:
+// Everything that can go wrong, with a code of the contract or one of ours:
 // `unreachable` (no response), `broken` (a response that ends too soon), `no_answer` (gave up
-// waiting), `stopped` (by the reader), `stream_error` (told in mid-answer), `empty` (an answer
-// without a word), `unreadable` (a response that is not of the contract).
+// waiting), `stopped` (by the reader), `stream_error` (reported in mid-answer), `empty` (an answer
+// without a word), `unreadable` (a response that breaks the contract).
 export class AskError extends Error {
   constructor(code, { message = '', details = [], retryAfter = null, requestId = null, sessionId = null, status = null } = {}) {
     super(message);
@@ -26,12 +26,12 @@ export class AskError extends Error {
   }
 }
 
-// Asks one question. The same `key` with the same question is the same request: what has been
-// answered already is only sent again, and nothing is stored twice.
+// Asks one question. The same `key` with the same question is the same request: an answer that
+// exists already is only sent again, and nothing is stored twice.
 //
-// `onStart` gets `{ sessionId, answerId }`. Always keep the session id: an id the backend does
-// not know gets a new one. `onText` gets the answer as far as it has come, always the whole
-// text and never a piece of it. Resolves to `{ answer, timestamp, state }`, where the state is
+// `onStart` gets `{ sessionId, answerId }`. Always keep the session id: an id that the backend does
+// not know gets a new one. `onText` gets the answer so far, always the whole text and never a
+// piece of it. Resolves to `{ answer, timestamp, state }`, where the state is
 // `complete`, `cancelled` or `length` (cut at the limit); or throws an AskError.
 export async function ask({ key, message, sessionId, selectedText, signal, onStart, onText }) {
   const request = {
@@ -71,7 +71,7 @@ export function history(sessionId, before = null) {
   });
 }
 
-// Deletes a conversation. One that is not there counts as deleted.
+// Deletes a conversation. One that does not exist counts as deleted.
 export async function forget(sessionId) {
   try {
     await exchange(address(sessionId), { method: 'DELETE', headers: { Accept: 'application/json' } }, () => {});
@@ -108,7 +108,7 @@ async function answerOfStream(response, alive, onStart, onText) {
       case 'error': throw new AskError('stream_error', { message: chunk.errorText, requestId: requestId(response) });
       case 'abort': return ended('cancelled', chunk);
       case 'finish': return ended(chunk.finishReason === 'length' ? 'length' : 'complete', chunk);
-      // What else there is, or may come to be, does not change the text.
+      // Other parts, present or future, do not change the text.
     }
   }
   throw new AskError('broken', { requestId: requestId(response) });
@@ -124,8 +124,8 @@ async function answerOfJson(response, onStart, onText) {
 
 // ---- Requests
 
-// One request. `read` makes what is wanted of a response that is OK, and calls `alive`
-// whenever something has come. Whatever goes wrong is thrown as an AskError.
+// One request. `read` turns an OK response into the result, and calls `alive` whenever something
+// has arrived. Whatever goes wrong is thrown as an AskError.
 async function exchange(url, { signal, silence = SILENCE_MS, ...request }, read) {
   const aborter = new AbortController();
   const stop = () => aborter.abort(new AskError('stopped'));
@@ -169,7 +169,7 @@ function sleep(ms, signal) {
 
 // ---- Failures
 
-// A proxy or the platform may answer in HTML or plain text; that is `undefined` here.
+// A proxy or the platform may answer in HTML or plain text, which becomes `undefined` here.
 function parse(text) {
   try {
     return JSON.parse(text);
@@ -195,7 +195,7 @@ function unreadable(response, body) {
   return new AskError('unreadable', { requestId: requestId(response, body) });
 }
 
-// The code for a status that came without one: the answer of a proxy, not of the backend.
+// The code for a status that came without one: then a proxy answered, not the backend.
 function codeFor(status) {
   if (status === 429) return 'rate_limited';
   if (status === 503) return 'overloaded';

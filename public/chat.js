@@ -14,7 +14,7 @@ import { drawAbove, drawTurn, drawTurns, follow, followAnew, onTurn, removeTurn,
 // After this long without a word, "Thinking…" admits that it takes a while.
 const SLOW_MS = 10_000;
 
-// What comes sooner than this does not need to be announced as coming.
+// Whatever arrives sooner than this does not need to be announced.
 const SOON_MS = 300;
 
 const byId = (id) => document.getElementById(id);
@@ -32,7 +32,7 @@ function isBusy() {
 }
 
 async function send(turn) {
-  const mine = conversation; // "New conversation" may put another in its place meanwhile
+  const mine = conversation; // "New conversation" may replace it meanwhile
   const asked = { turn, controller: new AbortController(), slow: false };
   pending = asked;
   const slow = setTimeout(() => {
@@ -46,7 +46,7 @@ async function send(turn) {
   const request = requestFor(turn, mine.sessionId);
   Object.assign(turn, { request, answerId: null, answer: '', answeredAt: null, state: 'open', error: null, sentAt: Date.now() });
   followAnew();
-  if (byId('restore').hidden) tell(''); // what had been told is read by now
+  if (byId('restore').hidden) tell(''); // by now the reader has read the notice
   update();
 
   let frame = null; // tokens come faster than the screen is drawn
@@ -73,7 +73,7 @@ async function send(turn) {
     });
     Object.assign(turn, { answer, state, answeredAt: timestamp, request: null });
   } catch (error) {
-    // The question is stored: the next one, or the same again, goes into its conversation.
+    // The question is stored: the next one, or the same one again, goes into its conversation.
     if (error.sessionId) request.startedIn = mine.sessionId = error.sessionId;
     fail(turn, error);
   } finally {
@@ -96,8 +96,8 @@ async function send(turn) {
   }
 }
 
-// With the same key an answer that was never received comes again. Not so where the answer
-// itself, or the key, is at fault.
+// With the same key, an answer that was never received is sent again. That does not help if the
+// answer itself, or the key, is at fault.
 const KEY_IS_SPENT = ['empty', 'idempotency_key_reused'];
 
 function fail(turn, error) {
@@ -118,7 +118,7 @@ function retry(turn) {
   if (!isBusy()) send(turn);
 }
 
-// What has been stopped stays as it is; the question is asked anew, below.
+// A stopped answer stays as it is; the question is asked anew, below it.
 function again(turn) {
   retry(newTurn(turn.question, turn.passage));
 }
@@ -131,8 +131,8 @@ function edit(turn) {
   showWhatCanBeDone();
 }
 
-// ---- Bringing the conversation back. The copy of this browser is there at once; the server,
-// which knows better, is asked.
+// ---- Bringing the conversation back. This browser's copy is shown at once; then the server, which
+// knows better, is asked.
 
 async function restore() {
   const mine = conversation;
@@ -149,7 +149,7 @@ async function restore() {
     mine.more = messages.length >= HISTORY_PAGE;
   } catch (error) {
     if (isGone(error) && mine.sessionId === sessionId) {
-      // A question without an answer is the reader's, whatever the server forgot.
+      // A question without an answer is kept for the reader, whatever the server forgot.
       Object.assign(mine, { sessionId: null, turns: mine.turns.filter(isUnanswered), more: false });
       told = 'Your last conversation is no longer on the server.';
     } else {
@@ -247,7 +247,7 @@ function showWhatCanBeDone() {
   byId('stop').hidden = !pending;
 }
 
-// A quiet word above the conversation.
+// A quiet notice above the conversation.
 function tell(text, { again = false } = {}) {
   unmoved(() => {
     setText(byId('aside-text'), text);
@@ -294,14 +294,14 @@ for (const example of document.querySelectorAll('.example')) {
   example.addEventListener('click', () => setQuestion(example.textContent));
 }
 
-// Another tab went on with the same conversation.
+// Another tab has continued the same conversation.
 addEventListener('storage', (event) => {
   if (event.key !== CONVERSATION || pending) return;
   conversation = loadConversation();
   drawAll();
 });
 
-// What had come of an answer is kept when the page is left in the middle of it.
+// If the page is left in the middle of an answer, what has arrived of it is kept.
 addEventListener('pagehide', () => {
   if (pending) saveConversation(conversation);
 });

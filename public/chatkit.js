@@ -1,5 +1,5 @@
 // The page with ChatKit, OpenAI's chat window: opens it on the function /chatkit, hands it the
-// passages that a reader chooses, and says so where it does not come.
+// passages that a reader chooses, and says so if it does not appear.
 
 import { read, write } from './conversation.js';
 import { watchPassage } from './passage.js';
@@ -7,8 +7,8 @@ import { watchPassage } from './passage.js';
 // The backend's limit for a passage, in Unicode code points.
 const MAX_PASSAGE = 20_000;
 
-// After so long without ChatKit's script, or without a sign of life from its window, the reader
-// is told. What comes later is still welcome.
+// After this long without ChatKit's script, or without a sign of life from its window, the reader
+// is told. It may still appear later.
 const SCRIPT_MS = 8_000;
 const WINDOW_MS = 12_000;
 
@@ -18,17 +18,17 @@ const widget = byId('widget');
 // Absolute, for it may be resolved in ChatKit's frame.
 const API = new URL(widget.dataset.api, location.href).href;
 
-// What is kept belongs to a backend: no other is sent its token.
+// What is kept belongs to one backend: its token is sent to no other.
 const THREAD = `textbook-chat/thread ${API}`;
 const TOKEN = `textbook-chat/reader ${API}`;
 
 let chat = null;
 let opened = false;
 let waiting = null;
-let token = null; // for a browser that keeps nothing
+let token = null; // for a browser that stores nothing
 
-// ---- Requests. ChatKit calls this instead of `fetch`. It knows nothing of readers: the backend
-// knows them by a cookie on its own site, and elsewhere by the token that it has issued.
+// ---- Requests. ChatKit calls this instead of `fetch`. ChatKit knows nothing of readers: the
+// backend knows them by a cookie on its own site, and elsewhere by the token that it has issued.
 
 async function request(url, init) {
   alive();
@@ -97,25 +97,25 @@ function alive() {
 async function askAbout(passage) {
   widget.scrollIntoView({ block: 'nearest' });
   if ([...passage].length > MAX_PASSAGE) {
-    say(`A passage can have ${MAX_PASSAGE.toLocaleString()} characters. Please select a shorter one.`);
+    say(`A passage can have at most ${MAX_PASSAGE.toLocaleString()} characters. Please select a shorter one.`);
     return;
   }
   try {
     await chat.setComposerValue({ reply: passage });
   } catch {
-    // It takes nothing while it fetches a conversation or writes an answer.
+    // It accepts nothing while it fetches a conversation or writes an answer.
     say('The chat is busy just now. When it is done, choose the passage again.');
     return;
   }
   say('');
-  chat.focusComposer().catch(() => {}); // some phones let only a finger do that
+  chat.focusComposer().catch(() => {}); // some phones allow that only after a touch
 }
 
-// ---- When it does not come
+// ---- When it does not appear
 
 function wait(failure, ms) {
   tell(null);
-  say('The chat is on its way…');
+  say('The chat is loading…');
   waiting = setTimeout(tell, ms, failure);
 }
 

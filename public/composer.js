@@ -15,7 +15,7 @@ const DRAFT = 'textbook-chat/draft';
 const byId = (id) => document.getElementById(id);
 const question = byId('question');
 
-let passage = null; // what stands above the question box
+let passage = null; // shown above the question box
 
 // `onSubmit` gets a question and its passage or null, and says whether it took them.
 export function startComposer(onSubmit) {
@@ -44,7 +44,7 @@ function submit(onSubmit) {
   if (!text) {
     say(passage ? 'Write a question about the passage first.' : 'Write a question first.');
   } else if (length(text) > MAX_QUESTION) {
-    say(`A question can have ${MAX_QUESTION.toLocaleString()} characters. Please shorten it.`);
+    say(`A question can have at most ${MAX_QUESTION.toLocaleString()} characters. Please shorten it.`);
   } else if (onSubmit(text, passage)) {
     setPassage(null);
     setQuestion('');
@@ -96,7 +96,7 @@ function changed() {
 
 function setPassage(text) {
   if (text && length(text) > MAX_PASSAGE) {
-    say(`A passage can have ${MAX_PASSAGE.toLocaleString()} characters. Please select a shorter one.`);
+    say(`A passage can have at most ${MAX_PASSAGE.toLocaleString()} characters. Please select a shorter one.`);
     return;
   }
   say('');

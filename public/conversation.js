@@ -1,12 +1,12 @@
 // The conversation as data: what it is, how it is kept, how it comes back from the server.
 //
 // A conversation is a session id and a list of turns. A turn is a question, perhaps with a
-// passage, and what came of it. Its state is `open` (being asked), `failed` (with an error and
-// a way to try again), or how the answer ended: `complete`, `cancelled` (stopped by the
+// passage, and its outcome. Its state is `open` (being asked), `failed` (with an error and a way
+// to try again), or how the answer ended: `complete`, `cancelled` (stopped by the
 // reader), `length` (cut at the limit).
 //
-// The server has what was asked and answered. This browser keeps a copy, for when the server
-// cannot be reached, and what only it knows: questions that failed, and the keys to ask again.
+// The server has what was asked and answered. This browser keeps a copy, in case the server cannot
+// be reached, and what only the browser knows: questions that failed, and the keys to ask again.
 
 import { explain } from './errors.js';
 
@@ -21,7 +21,7 @@ export function newConversation() {
 
 export function newTurn(question, passage) {
   return {
-    id: null, // the server's id of the question, where it has told
+    id: null, // the server's id of the question, once known
     answerId: null,
     question,
     passage,
@@ -34,8 +34,8 @@ export function newTurn(question, passage) {
   };
 }
 
-// What to ask with. A failed question is asked with the same key in the same session as before,
-// so that the server knows it again, unless the conversation has moved to another session.
+// What to ask with. A failed question is asked again with the same key in the same session, so that
+// the server recognizes it, unless the conversation has moved to another session.
 export function requestFor(turn, sessionId) {
   const before = turn.request;
   if (before && (before.startedIn ?? before.sessionId) === sessionId) return before;
@@ -44,8 +44,8 @@ export function requestFor(turn, sessionId) {
 
 // ---- From the server
 
-// Turns of messages, oldest first. An answer without a question is left out: its question
-// comes with the earlier messages, and so will it.
+// Makes turns of messages, oldest first. An answer without its question is left out: both come
+// with the earlier messages.
 export function toTurns(messages) {
   const turns = [];
   for (const message of messages) {
@@ -53,7 +53,7 @@ export function toTurns(messages) {
       const turn = newTurn(message.content, message.selected_text ?? null);
       turns.push(Object.assign(turn, { id: message.id, state: 'failed', error: explain({ code: 'unanswered' }) }));
     } else if (message.role === 'assistant' && message.content) {
-      // Of several answers to a question, one that is whole counts.
+      // Of several answers to a question, a whole one counts.
       const question = turns.find((turn) => turn.id === message.reply_to);
       if (!question || question.state === 'complete') continue;
       Object.assign(question, {
@@ -65,13 +65,13 @@ export function toTurns(messages) {
       });
     }
   }
-  // A question without an answer that was asked again is shown once: where it was answered.
+  // An unanswered question that was asked again is shown once: where it was answered.
   return turns.filter((turn, index) => turn.state !== 'failed'
     || !turns.slice(index + 1).some((later) => sameQuestion(turn, later)));
 }
 
-// Brings together what the server has and what this browser has. `since`: when the server was
-// asked; what was sent after that it could not know. Local turns stay the same objects.
+// Merges what the server has with what this browser has. `since`: when the server was asked; it
+// cannot know what was sent after that. Local turns stay the same objects.
 export function reconcile(remote, local, since) {
   const pairs = new Map(); // theirs → mine
   const unpaired = (mine, fits) => {
@@ -89,7 +89,7 @@ export function reconcile(remote, local, since) {
 
 function settle(mine, theirs) {
   if (!mine) return theirs;
-  // Where the server has no answer (yet), this browser knows better what happened.
+  // If the server has no answer (yet), this browser knows better what happened.
   const better = mine.state === 'open' || theirs.state === 'failed';
   return Object.assign(mine, better ? { id: theirs.id } : theirs);
 }
@@ -111,7 +111,7 @@ function sameQuestion(one, other) {
 export function saveConversation({ sessionId, turns: all, more }) {
   let turns = all.slice(-KEPT_TURNS);
   const save = () => write('localStorage', CONVERSATION, { sessionId, turns, more: more || turns.length < all.length });
-  // Where storage is full, the latest turns matter most.
+  // If storage is full, the latest turns matter most.
   while (!save() && turns.length > 1) turns = turns.slice(Math.ceil(turns.length / 2));
 }
 
@@ -127,7 +127,7 @@ export function loadConversation() {
   };
 }
 
-// Storage can be full, forbidden or damaged. The page works without it, only forgetfully.
+// Storage can be full, forbidden or damaged. The page works without it, but forgets.
 export function write(storage, key, value) {
   try {
     window[storage].setItem(key, JSON.stringify(value));
@@ -145,7 +145,7 @@ export function read(storage, key) {
   }
 }
 
-// crypto.randomUUID is missing on pages without https, such as a test in the local network.
+// crypto.randomUUID is missing on pages without https, such as a test on the local network.
 function uuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;

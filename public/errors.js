@@ -2,7 +2,7 @@
 
 const GENERIC = 'Something went wrong. Your question is still here; try again.';
 
-// `again: false` where sending the same question once more cannot help.
+// `again: false`: sending the same question once more cannot help.
 const WORDS = {
   unreachable: { text: 'Could not reach the server. Your question is still here; try again.' },
   broken: { text: 'The connection broke before the answer was complete. Your question is still here; try again.' },
@@ -17,7 +17,7 @@ const WORDS = {
   rate_limited: { text: 'That was a lot of questions in a short time.' },
   budget_exhausted: { text: 'The book has given all the answers it can afford for now.' },
   overloaded: { text: 'Many readers are asking at this moment.' },
-  configuration_error: { text: 'The book’s assistant is not set up correctly. Only its owner can mend that; please let them know.' },
+  configuration_error: { text: 'The book’s assistant is not set up correctly. Only its owner can fix that; please let them know.' },
   invalid_request: { text: 'The question could not be accepted as it is.', again: false },
   content_refused: { text: 'The assistant cannot help with this. Ask it about the book.', again: false },
   stopped: { text: 'Stopped before the answer began.' },
@@ -38,7 +38,7 @@ export function explain(error) {
   };
 }
 
-// "You can try again …", or nothing where there is nothing to wait for.
+// "You can try again …", or an empty string if there is nothing to wait for.
 export function wait(retryAt) {
   const seconds = Math.ceil((retryAt - Date.now()) / 1000);
   if (!retryAt || seconds <= 0) return '';

@@ -1,14 +1,14 @@
-// Markdown to DOM nodes, for text that nobody has vetted.
+// Markdown to DOM nodes, for untrusted text.
 //
 // Safe by construction: nodes come from createElement and text from text nodes; there is no
-// innerHTML, so markup in an answer is only ever shown. Links go to http(s) and nowhere else.
+// innerHTML, so markup in an answer is only ever shown. Links go only to http(s).
 // Images become links, because loading one would tell a stranger that the answer was read.
 //
-// It knows what answers use: paragraphs, headings, lists, quotes, code, emphasis, links. What
-// it does not know stays text. It must cope with half an answer (an unclosed fence, half a
+// It knows what answers use: paragraphs, headings, lists, quotes, code, emphasis, links.
+// Anything else stays text. It must cope with half an answer (an unclosed fence, half a
 // link), because it is called again with every piece of a stream.
 
-// Deeper quotes and lists than this are shown as text: no answer can exhaust the stack.
+// Quotes and lists nested deeper than this are shown as text: no answer can exhaust the stack.
 const MAX_DEPTH = 8;
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
@@ -24,8 +24,8 @@ export function renderMarkdown(text) {
   return fragment;
 }
 
-// The same, for an answer that is still growing: blocks that have not changed stay, and with
-// them what a reader has selected or scrolled in them.
+// The same, for an answer that is still growing: blocks that have not changed stay, and so does
+// what a reader has selected or scrolled in them.
 export function growMarkdown(element, text) {
   const old = [...element.childNodes];
   const grown = [...renderMarkdown(text).childNodes];
@@ -35,7 +35,7 @@ export function growMarkdown(element, text) {
   element.append(...grown.slice(same));
 }
 
-// ---- Blocks: each reader takes lines from `at` on, and returns its node and the line after it.
+// ---- Blocks: each parser takes lines from `at` on, and returns its node and the line after it.
 
 function blocks(lines, depth) {
   const nodes = [];
@@ -79,7 +79,7 @@ function table(lines, at) {
 
 function code(lines) {
   const pre = make('pre', make('code', lines.join('\n')));
-  pre.tabIndex = 0; // It may scroll sideways, and the keyboard must reach it for that.
+  pre.tabIndex = 0; // It may scroll sideways, and the keyboard must be able to reach it.
   return pre;
 }
 
@@ -191,7 +191,7 @@ const INLINE = [
   // Only around words: "2*3*4" and "snake_case_name" are not emphasis.
   [/(?<![\w*])\*(?=[^\s*])([^]{0,1000}?[^\s*])\*(?![\w*])/y, ([, text]) => make('em', ...inline(text))],
   [/(?<![\w_])_(?=[^\s_])([^]{0,1000}?[^\s_])_(?!\w)/y, ([, text]) => make('em', ...inline(text))],
-  // A line that ends is a line that ends: models mean it.
+  // A line break is kept: models mean it.
   [/[ \\]{0,20}\n/y, () => make('br')],
 ];
 const MAY_BE_SPECIAL = /[\\`!\[<h*_\n ]/g;

@@ -1,5 +1,5 @@
-// Choosing a passage of the chapter: by selecting it, with whatever does the selecting (mouse,
-// touch, keyboard), or with the button of a section. `onAsk` gets the passage as plain text.
+// Choosing a passage of the chapter: by selecting it (with mouse, touch or keyboard), or with a
+// section's button. `onAsk` gets the passage as plain text.
 
 const BLOCKS = 'h1, h2, p';
 
@@ -31,7 +31,7 @@ export function watchPassage(passage, button, onAsk) {
     }
     text = parts.map(({ text }) => text).join('\n\n');
     const last = parts.at(-1);
-    // Next to the selection in the document too: Tab goes on from the selection, and so here.
+    // Next to the selection in the document too: Tab goes on from the selection, and so reaches it.
     if (last.block.nextElementSibling !== button) last.block.after(button);
     button.hidden = false;
     place(last.range);
@@ -48,7 +48,7 @@ export function watchPassage(passage, button, onAsk) {
     button.style.top = `${end.bottom - page.top + 8}px`;
   }
 
-  // Pressing the button must not take away the selection it is about.
+  // Pressing the button must not clear the selection that it is about.
   button.addEventListener('pointerdown', (event) => event.preventDefault());
   button.addEventListener('mousedown', (event) => event.preventDefault());
   button.addEventListener('click', () => {
@@ -59,7 +59,7 @@ export function watchPassage(passage, button, onAsk) {
   document.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || button.hidden) return;
     button.hidden = true;
-    event.preventDefault(); // one key press, one effect: it does not stop an answer too
+    event.preventDefault(); // one key press, one effect: it must not also stop an answer
   });
   addEventListener('resize', () => {
     if (!button.hidden) offer();

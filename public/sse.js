@@ -1,8 +1,8 @@
-// Server-sent events out of a response's body: yields the data of each frame, as text.
+// Server-sent events from a response's body: yields the data of each frame, as text.
 //
-// A frame may arrive in pieces that end anywhere, within a character or a line ending too.
+// A frame may arrive in pieces that end anywhere, even within a character or a line ending.
 // Comments are skipped, and so are the fields that nothing here uses; a frame that the end
-// of the body cuts off is dropped. `onBytes` hears of every piece, comments included.
+// of the body cuts off is dropped. `onBytes` is called for every piece, comments included.
 export async function* frames(body, onBytes = () => {}) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';

@@ -16,10 +16,10 @@ export function onTurn(handlers) {
   Object.assign(actions, handlers);
 }
 
-// Shows these turns and no others: the end of them, unless the reader is elsewhere in them.
+// Shows these turns and no others, scrolled to their end unless the reader is elsewhere in them.
 export function drawTurns(turns) {
   const last = lastTurn();
-  const hidden = log.scrollHeight - log.clientHeight; // 0 where the page scrolls, not the log
+  const hidden = log.scrollHeight - log.clientHeight; // 0 if the page scrolls, not the log
   const atEnd = hidden > 0 && hidden - log.scrollTop < 8;
   quietly(() => unmoved(() => {
     const shown = turns.map((turn) => elements.get(turn));
@@ -29,7 +29,7 @@ export function drawTurns(turns) {
   if (atEnd || !last?.isConnected) log.scrollTop = log.scrollHeight;
 }
 
-// Shows more turns above those that are there.
+// Shows more turns above the present ones.
 export function drawAbove(turns) {
   const first = log.querySelector('.turn');
   quietly(() => unmoved(() => {
@@ -37,7 +37,7 @@ export function drawAbove(turns) {
   }, first));
 }
 
-// Shows a turn as it is now. Called again whenever more of its answer has come.
+// Shows a turn as it is now. Called again whenever more of its answer has arrived.
 export function drawTurn(turn, { slow = false } = {}) {
   const element = elements.get(turn) ?? create(turn);
   if (!element.isConnected) log.append(element);
@@ -65,8 +65,8 @@ export function drawTurn(turn, { slow = false } = {}) {
   return element;
 }
 
-// While it is being written an answer is not announced. When it is complete it is put in as
-// something new, which is what makes a screen reader read it: as a whole, and once.
+// An answer is not announced while it is being written. Once complete, it is inserted as something
+// new, which makes a screen reader read it: as a whole, and once.
 function drawAnswer(element, text, writing) {
   const complete = element.getAttribute('aria-busy') === 'true' && !writing;
   element.setAttribute('aria-busy', String(writing));
@@ -95,7 +95,7 @@ function drawFailure(part, turn) {
   part('retry').hidden = !error.again;
   part('retry').disabled = left > 0;
   if (left > 0) {
-    const later = Math.min(left + 50, 2 ** 31 - 1); // a longer time-out would end at once
+    const later = Math.min(left + 50, 2 ** 31 - 1); // a longer timeout would fire at once
     setTimeout(() => turn.error === error && drawFailure(part, turn), later);
   }
 }
@@ -140,7 +140,7 @@ function when(date) {
   return new Intl.DateTimeFormat(undefined, style).format(date);
 }
 
-// ---- Where the view is. The log scrolls in two columns, the page in one.
+// ---- Scrolling. With two columns the log scrolls, with one the page.
 
 const scrolled = () => log.scrollTop + document.scrollingElement.scrollTop;
 
@@ -162,7 +162,7 @@ function isFollowing() {
   return leftAt === null || Math.abs(scrolled() - leftAt) <= 4;
 }
 
-// Changes what stands around a turn; where it is in view, it stays where it is.
+// Changes what surrounds a turn; a turn that is in view does not move on the screen.
 export function unmoved(change, turn = lastTurn()) {
   const top = () => turn.getBoundingClientRect().top;
   const following = isFollowing();

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Copies the renderer of public/api.html from npm into public/vendor/, exactly the files that
-# package-lock.json has the checksum of. A deployment does so at build (`buildCommand` in
-# vercel.json); git ignores them, for they were not written here.
+# Copies the renderer of public/api.html from npm into public/vendor/: exactly the version whose
+# checksum is in package-lock.json. A deployment does so when it is built (`buildCommand` in
+# vercel.json). Git ignores the files, because they were not written here.
 set -eu
 cd "$(dirname "$0")"
 # Without install scripts: one of its dependencies would report the installation to its makers.

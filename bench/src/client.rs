@@ -1,7 +1,7 @@
-//! The readers: raw HTTP/1.1 over a connection that is kept.
+//! The readers: raw HTTP/1.1 over a kept connection.
 //!
-//! Owns how a request is written and where a response ends. Costs as little as it can, for it runs
-//! on the processors that it measures; never looks into a body but for the conversation's id.
+//! Owns how a request is written and where a response ends. Costs as little as possible, because it
+//! runs on the processors that it measures; reads nothing of a body but the conversation's id.
 
 use std::{
     net::Ipv4Addr,
@@ -28,7 +28,7 @@ pub struct Connection {
 pub struct Reply {
     pub status: u16,
     pub body: String,
-    /// Until the body's first byte, and its last.
+    /// The time until the body's first byte, and until its last.
     pub first: Duration,
     pub whole: Duration,
 }
@@ -40,7 +40,7 @@ impl Reply {
         rest.get(..36)
     }
 
-    /// Itself, unless it is a refusal.
+    /// The reply itself, or an error if it is a refusal.
     pub fn ok(self) -> Result<Self> {
         ensure!(
             self.status == 200,

@@ -1,7 +1,7 @@
 //! Many readers at once, and what that costs.
 //!
-//! Owns the closed loop: each reader has a connection and a conversation, and asks again as soon
-//! as it is answered. Never interprets: percentiles are all it knows.
+//! Owns the closed loop: each reader has a connection and a conversation, and asks again as soon as
+//! it is answered. Interprets nothing: percentiles are all it knows.
 
 use std::{
     sync::{
@@ -23,11 +23,11 @@ use crate::{
 #[derive(Clone, Copy)]
 pub enum Until {
     Time(Duration),
-    /// All of them together have asked so often.
+    /// After this many questions from all of them together.
     Turns(u32),
 }
 
-/// What came of it; adds up over slices.
+/// The outcome; adds up over slices.
 #[derive(Default)]
 pub struct Load {
     pub latencies: Vec<Duration>,
@@ -36,7 +36,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// So many readers, until then; each has asked once before the clock starts.
+    /// Runs this many readers until then; each has asked once before the clock starts.
     pub async fn run(&mut self, process: &Process, readers: usize, until: Until) -> Result<()> {
         let mut warm = JoinSet::new();
         for _ in 0..readers {
@@ -78,7 +78,7 @@ impl Load {
         Ok(())
     }
 
-    /// In milliseconds, without what the model took.
+    /// In milliseconds, without the model's own time.
     pub fn percentiles(&self, model: Duration) -> [f64; 2] {
         [50, 99]
             .map(|percent| milliseconds(percentile(&self.latencies, percent).saturating_sub(model)))
@@ -98,7 +98,7 @@ impl Load {
     }
 }
 
-/// Of times in their order.
+/// A percentile of sorted times.
 pub fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let last = sorted.len().saturating_sub(1);
     sorted

@@ -3,8 +3,8 @@
 //! Builds the release functions, starts all that they need on loopback (an embedded PostgreSQL,
 //! a model that answers at once, a proxy that makes the way to the database longer), and prints one
 //! table; `target/bench.json` has the same figures. Beside the function stands the floor
-//! (`src/bin/floor.rs`), the least that a turn can be: times belong to a machine, the ratio of
-//! the two travels. Linux alone, for the kernel's `/proc` is read.
+//! (`src/bin/floor.rs`), the least that a turn can be: times belong to a machine, but the ratio of
+//! the two can be compared across machines. Only for Linux, because it reads `/proc`.
 
 #![expect(clippy::print_stdout, reason = "it is a program for a terminal")]
 #![expect(unreachable_pub, reason = "modules mark what they offer to each other")]
@@ -64,7 +64,7 @@ async fn main() -> Result<()> {
         _ => bail!("the only argument it knows is: --quick"),
     };
     let mut terminate = signal(SignalKind::terminate())?;
-    // Dropped either way, and with it whatever was started.
+    // Dropped in either case, which ends whatever was started.
     tokio::select! {
         result = run(&effort) => result,
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),

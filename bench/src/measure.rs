@@ -1,4 +1,4 @@
-//! The measurements, one file a kind; each fills its rows of the table.
+//! The measurements, one file for each kind; each fills its rows of the table.
 
 pub mod cold;
 pub mod instructions;

@@ -1,7 +1,7 @@
 //! The model: a Chat Completions server that costs next to nothing.
 //!
 //! Owns what is answered and how long that takes. Answers every request with the same stream, at
-//! once and in one write, or word by word over a set time. Never looks at what it is asked.
+//! once in one write, or word by word over a set time. Never looks at the request.
 
 use std::{
     net::Ipv4Addr,
@@ -49,7 +49,7 @@ struct State {
     asked: AtomicU64,
     busy_nanos: AtomicU64,
     milliseconds: AtomicU64,
-    /// The head and the first chunk; a chunk a word; the rest.
+    /// The head and the first chunk, one chunk for each word, and the rest.
     pieces: Vec<Vec<u8>>,
     whole: Vec<u8>,
 }
@@ -59,7 +59,7 @@ impl Model {
     pub fn start(turns: Arc<AtomicUsize>) -> Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        // All of a crowd may connect at once.
+        // Many clients may connect at once.
         let listener = socket.listen(4096)?;
         let port = listener.local_addr()?.port();
         let pieces = pieces();
@@ -91,7 +91,7 @@ impl Model {
         self.state.milliseconds.store(milliseconds, Relaxed);
     }
 
-    /// How often it was asked so far.
+    /// How often it has been asked so far.
     pub fn asked(&self) -> u64 {
         self.state.asked.load(Relaxed)
     }
@@ -101,7 +101,7 @@ impl Model {
         self.state.turns_when_asked.load(Relaxed)
     }
 
-    /// From a request's last byte to its answer's last, on average and since the last call.
+    /// The average time from a request's last byte to its answer's last, since the last call.
     pub fn own_time(&self) -> Duration {
         let asked = self.state.asked.swap(0, Relaxed).max(1);
         Duration::from_nanos(self.state.busy_nanos.swap(0, Relaxed) / asked)
@@ -174,7 +174,7 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) -> Result<()> {
     }
 }
 
-/// Where the first request ends, once its head is there.
+/// Where the first request ends, once its head has arrived.
 fn request_end(buffer: &[u8]) -> Result<Option<usize>> {
     let head = buffer.windows(4).position(|four| four == b"\r\n\r\n");
     let Some(head) = head else { return Ok(None) };

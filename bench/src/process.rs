@@ -1,7 +1,7 @@
 //! One process that is measured.
 //!
-//! Owns the process, its port, and what the kernel says about it. Its output goes nowhere, for
-//! whoever read it would be measured, too. It ends when this is dropped.
+//! Owns the process, its port, and what the kernel says about it. Its output is discarded, because
+//! reading it would be measured, too. The process ends when this is dropped.
 
 use std::{
     fs,
@@ -15,11 +15,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::process::{Child, Command};
 
-/// How long a program may take until it listens; under callgrind it is fifty times as slow.
+/// How long a program may take until it listens; callgrind makes it fifty times as slow.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// Short beside what is measured, long enough to leave the processors alone.
+/// Short compared with what is measured, long enough not to load the processors.
 const POLL: Duration = Duration::from_micros(200);
-/// Linux tells times in these ticks, whatever the kernel's own are.
+/// Linux reports times in these ticks, whatever the kernel's own are.
 const TICK: Duration = Duration::from_millis(10);
 
 /// Names and values.
@@ -36,7 +36,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a program with these variables alone and waits until it listens.
+    /// Starts a program with only these variables and waits until it listens.
     pub async fn start(program: &Path, environment: &Environment) -> Result<Self> {
         Self::start_under(&[], program, environment).await
     }
@@ -95,10 +95,10 @@ impl Process {
         })
     }
 
-    /// The processor time that it has used so far.
+    /// The processor time used so far.
     pub fn cpu(&self) -> Result<Duration> {
         let stat = self.proc("stat")?;
-        // Behind the program's name, which may hold anything: fields 14 and 15 of the whole.
+        // Counted from behind the program's name, which may hold anything: fields 14 and 15 of all.
         let (_, fields) = stat.rsplit_once(')').context("no name")?;
         let mut ticks = 0;
         for field in fields.split_whitespace().skip(11).take(2) {

@@ -1,7 +1,7 @@
-//! The way to the database: a proxy that makes it longer, and counts how often it is gone.
+//! The way to the database: a proxy that makes it longer, and counts the trips.
 //!
-//! Owns the latency and the count of wire turns. Never changes a byte, and never makes bytes wait
-//! for those before them longer than the way is.
+//! Owns the latency and the count of wire turns. Never changes a byte, and never delays bytes by
+//! more than the latency because of those before them.
 
 use std::{
     net::Ipv4Addr,
@@ -53,7 +53,7 @@ async fn connect(
             turns.fetch_add(1, SeqCst);
         }
     };
-    // The whole way on the way back: a timer's milliseconds are coarse, and one is better than two.
+    // The whole delay on the way back: timers are coarse, and one is better than two.
     tokio::select! {
         () = pass(from_client, to_server, Duration::ZERO, question) => {}
         () = pass(from_server, to_client, round_trip, || server_spoke.store(true, SeqCst)) => {}
@@ -85,7 +85,7 @@ async fn pass(
             if !delay.is_zero() {
                 sleep_until(when).await;
             }
-            // Nobody has answered to what has not arrived.
+            // A server cannot have answered what has not arrived.
             arrives();
             if to.write_all(&bytes).await.is_err() {
                 break;

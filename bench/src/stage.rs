@@ -1,4 +1,4 @@
-//! What the measurements play on: the release binaries, a migrated database, the model, and the
+//! The stage for the measurements: the release binaries, a migrated database, the model, and the
 //! ways to the database.
 //!
 //! Owns building and starting; never measures.
@@ -38,7 +38,7 @@ pub enum Way {
     Counted,
     /// Counted, and ten milliseconds there and back.
     Far,
-    /// The same over TLS that is asked for first, and over TLS at once.
+    /// Like `Far`, over TLS that is requested first, and over TLS from the first byte.
     FarTls,
     FarDirectTls,
 }
@@ -58,7 +58,7 @@ pub struct Stage {
 impl Stage {
     /// Builds what is measured and starts what it needs.
     pub async fn set() -> Result<Self> {
-        // Alone, for together with this program they would be built with its features.
+        // In a build of their own: together with this program they would get its features.
         build(&["--bins"])?;
         build(&["--package", "textbook-chat-bench", "--bin", "floor"])?;
         let programs = env::current_exe()?;

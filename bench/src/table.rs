@@ -1,10 +1,10 @@
-//! The table: rows of figures, as text that is Markdown too, and as JSON.
+//! The table: rows of figures, as text that is also Markdown, and as JSON.
 //!
-//! Owns how figures are written; never where they come from.
+//! Owns how figures are written; does not know where they come from.
 
 use serde_json::{Value, json};
 
-/// A row: one figure or more of a kind, of the function and, where it has them, of the floor.
+/// A row: one figure or more of one kind, for the function and, if it has them, for the floor.
 pub struct Row {
     what: String,
     unit: &'static str,
@@ -17,12 +17,12 @@ pub struct Row {
 pub struct Table(Vec<Row>);
 
 impl Table {
-    /// A row of the function's alone.
+    /// A row for the function only.
     pub fn row(&mut self, what: impl Into<String>, unit: &'static str, chat: &[f64]) {
         self.versus(what, unit, chat, &[]);
     }
 
-    /// A row of both.
+    /// A row for both.
     pub fn versus(
         &mut self,
         what: impl Into<String>,

@@ -1,4 +1,4 @@
-//! TLS in front of PostgreSQL: the tests' own front, which the embedded server needs.
+//! TLS in front of PostgreSQL: the tests' own front, because the embedded server has no TLS.
 //!
 //! Owns where that front leads, and the file of authorities that makes a function trust it.
 
@@ -29,14 +29,14 @@ impl Database {
 /// A running front.
 pub struct Front {
     pub port: u16,
-    /// The machine's authorities and the front's: as many to parse as a function has anywhere.
+    /// The machine's authorities and the front's: as many to parse as a deployed function has.
     pub authorities: PathBuf,
-    /// Its file goes with it.
+    /// Dropping it removes its file.
     _kept: front::TlsFront,
 }
 
 impl Front {
-    /// In front of the server at this port; once a process.
+    /// In front of the server at this port; once in each process.
     pub async fn start(server: u16) -> Result<Self> {
         PORT.get_or_init(|| server);
         let front = front::TlsFront::start().await;

@@ -1,6 +1,6 @@
-//! Where things are kept on this machine, and as whom PostgreSQL runs.
+//! Where things are kept on this machine, and the account that PostgreSQL runs as.
 //!
-//! Owns the choice of folders and of the account; never what is put into the folders.
+//! Owns the choice of folders and of the account; never decides what is put into the folders.
 
 use std::{
     env, fs,
@@ -15,10 +15,10 @@ use std::{
 use anyhow::{Context, Result};
 use nix::unistd::{User, geteuid};
 
-/// The variable that names the cache folder, for machines where the default does not suit.
+/// The variable that names the cache folder, if the default does not suit.
 pub const CACHE_VARIABLE: &str = "TEXTBOOK_CHAT_CACHE";
 
-/// The folder for what is fetched once, and for the data of `cargo dev`; made if it is not there.
+/// The folder for what is fetched once, and for the data of `cargo dev`; made if it does not exist.
 ///
 /// # Errors
 ///
@@ -47,7 +47,7 @@ pub fn cache() -> Result<PathBuf> {
 
 /// The folder in which temporary folders are made.
 pub(crate) fn temporary() -> PathBuf {
-    // A TMPDIR of root's own may be closed to the account that PostgreSQL runs as.
+    // The account that PostgreSQL runs as may not be able to enter root's own TMPDIR.
     if geteuid().is_root() {
         PathBuf::from("/tmp")
     } else {
@@ -70,7 +70,7 @@ pub(crate) fn make(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The account that PostgreSQL runs as: our own, unless that is root's.
+/// The account that PostgreSQL runs as: our own, unless that is root.
 #[derive(Debug)]
 pub(crate) struct Account(Option<User>);
 
@@ -105,7 +105,7 @@ impl Account {
         Ok(())
     }
 
-    /// What to add to an error that may come from this account's being another than ours.
+    /// What to add to an error whose cause may be that this account is not ours.
     pub(crate) fn hint(&self, programs: &Path) -> String {
         self.0.as_ref().map_or_else(String::new, |user| {
             format!(

@@ -1,7 +1,7 @@
 //! One process of a function's real binary.
 //!
-//! Owns the process, its port and what becomes of its output. Never restarts it and never looks
-//! into what it says: those are its owner's concerns. The process never outlives its owner.
+//! Owns the process, its port and where its output goes. Never restarts it and never interprets its
+//! output: those are its owner's concerns. The process never outlives its owner.
 
 use std::{
     net::Ipv4Addr,
@@ -33,9 +33,9 @@ const POLL: Duration = Duration::from_millis(2);
 /// The variables of a function's process.
 #[derive(Clone, Debug)]
 pub enum Environment {
-    /// Our own, and these over them.
+    /// Our own, overridden by these.
     Inherited(Vec<(String, String)>),
-    /// These alone, and `PATH`.
+    /// Only these, and `PATH`.
     Only(Vec<(String, String)>),
 }
 
@@ -59,7 +59,7 @@ impl Function {
     ///
     /// # Errors
     ///
-    /// With the function's output when it ends, or accepts no connection in ten seconds.
+    /// With the function's output, if it ends or accepts no connection within ten seconds.
     pub async fn spawn(
         binary: &Path,
         environment: &Environment,
@@ -108,7 +108,7 @@ impl Function {
         let stderr = lines(watchdog.stderr.take().context("no output")?);
 
         let pid = first_line(&mut stdout).await?;
-        // Kept until it runs, for the text of an error.
+        // Kept until the function runs, for an error's text.
         let start = Arc::new(Mutex::new(Some(String::new())));
         let readers = [
             tokio::spawn(read(stdout, Arc::clone(&start), Arc::clone(on_line))),
@@ -140,7 +140,8 @@ impl Function {
     async fn ready(&mut self) -> Result<()> {
         let since = Instant::now();
         while since.elapsed() < START_LIMIT {
-            // The process first: a stranger may listen on the port that the function did not get.
+            // Look at the process first: another program may have the port that the function did
+            // not get.
             if let Some(status) = self.watchdog.try_wait()? {
                 bail!("it ended with {status}");
             }
@@ -165,7 +166,7 @@ impl Function {
         self.port
     }
 
-    /// Where it is reached, without a slash at the end.
+    /// Its address, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
@@ -208,7 +209,7 @@ fn lines<R: AsyncRead + Unpin>(output: R) -> Split<BufReader<R>> {
     BufReader::new(output).split(b'\n')
 }
 
-/// The first line is the watchdog's: the process id of the function.
+/// The first line is written by the watchdog: the process id of the function.
 async fn first_line(stdout: &mut Split<BufReader<ChildStdout>>) -> Result<Pid> {
     let line = stdout.next_segment().await?.context("sh did not run")?;
     let line = String::from_utf8_lossy(&line);

@@ -1,7 +1,7 @@
-//! The platform's front, on this machine: static files, rewrites, and a proxy to the functions.
+//! The platform's edge, on this machine: static files, rewrites, and a proxy to the functions.
 //!
-//! Owns what a request is mapped to and what the platform adds to it. Never reads a body, and never
-//! holds a streamed one back.
+//! Owns what a request is mapped to and what the platform adds to it. Never interprets a body, and
+//! never holds back a streamed one.
 
 mod functions;
 mod proxy;
@@ -27,8 +27,8 @@ use tower_http::services::ServeDir;
 pub use functions::{Functions, Log};
 pub use routes::Routes;
 
-/// The running gateway; it takes no more connections once this is dropped, and those that are open
-/// end with their answers.
+/// The running gateway. Once this is dropped it takes no more connections; open ones end with their
+/// answers.
 #[derive(Debug)]
 pub struct Gateway {
     servers: Vec<JoinHandle<()>>,
@@ -42,7 +42,7 @@ pub struct Gateway {
 pub async fn bind(port: u16) -> Result<Vec<TcpListener>> {
     let v4 = listen(Ipv4Addr::LOCALHOST.into(), port).await?;
     let port = v4.local_addr()?.port();
-    // `localhost` is ::1 first for many programs. Where there is no IPv6, they go on to 127.0.0.1.
+    // Many programs try ::1 first for `localhost`. Without IPv6, they go on to 127.0.0.1.
     match listen(Ipv6Addr::LOCALHOST.into(), port).await {
         Ok(v6) => Ok(vec![v4, v6]),
         Err(error) if error.is::<PortInUse>() => Err(error),
@@ -95,7 +95,7 @@ pub fn serve(
             .clone()
             .into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move {
-            // Without a shutdown signal it only returns with the task.
+            // Without a shutdown signal this ends only when the task is aborted.
             let _ = axum::serve(listener, service).await;
         })
     });

@@ -1,4 +1,5 @@
-//! textbook-chat on one machine: what surrounds the functions in production, for development and tests.
+//! textbook-chat on one machine: stand-ins for what surrounds the functions in production, for
+//! development and tests.
 //!
 //! | in production    | here                                                   |
 //! |------------------|--------------------------------------------------------|

@@ -1,7 +1,8 @@
 //! `cargo dev`: the whole product on this machine, with one command.
 //!
 //! Builds the functions and starts what they need: a database, a model, and the gateway that stands
-//! in for the platform. What runs is what is deployed. Owns the order of things and what is printed.
+//! in for the platform. The functions are the ones that are deployed. Owns the order of starting
+//! and what is printed.
 
 mod options;
 mod report;
@@ -36,13 +37,13 @@ async fn run() -> Result<()> {
         .parent()
         .context("this crate is in no workspace")?;
 
-    // Until here a signal simply ends this process, and with it whatever it has started.
+    // Until this returns, a signal simply ends this process, and with it whatever it has started.
     let stack = Stack::start(&options, root).await?;
     stopped().await?;
     report::say("Stopping.");
     tokio::select! {
         () = stack.stop() => Ok(()),
-        // Asked a second time: at once.
+        // A second signal ends it at once.
         result = stopped() => result,
     }
 }

@@ -1,8 +1,8 @@
 //! The offline model: an OpenAI-compatible server for machines without an API key.
 //!
-//! Owns the wire format of `POST /v1/chat/completions`, plain and streamed, and of `GET /v1/models`;
-//! what it answers is `answer`'s. Never reaches the network, and answers the same request with the
-//! same words every time.
+//! Owns the wire format of `POST /v1/chat/completions`, plain and streamed, and of
+//! `GET /v1/models`; the module `answer` chooses the words. Never uses the network, and gives the
+//! same request the same answer every time.
 
 mod answer;
 mod notice;
@@ -36,7 +36,7 @@ use wire::{Request, Usage};
 
 /// The name under which it is listed and signs its answers.
 const NAME: &str = "offline";
-/// Slow enough that streaming can be seen, fast enough not to be waited for.
+/// Slow enough for streaming to be seen, fast enough not to be tedious.
 const PAUSE: Duration = Duration::from_millis(15);
 
 /// The running server; it ends when this is dropped.
@@ -50,7 +50,7 @@ pub struct Model {
 ///
 /// # Errors
 ///
-/// When loopback gives no port.
+/// If loopback has no free port.
 pub async fn start() -> Result<Model> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
@@ -61,7 +61,7 @@ pub async fn start() -> Result<Model> {
         .method_not_allowed_fallback(unknown)
         .fallback(unknown);
     let server = tokio::spawn(async move {
-        // Without a shutdown signal it only returns with the task.
+        // Without a shutdown signal this ends only when the task is aborted.
         let _ = axum::serve(listener, router).await;
     });
     Ok(Model { port, server })
@@ -120,7 +120,7 @@ async fn complete(request: Result<Json<Request>, JsonRejection>) -> Response {
     .into_response()
 }
 
-/// The answer a word a chunk, in the order of chunks that OpenAI keeps to.
+/// The answer, one word in each chunk, with the chunks in OpenAI's order.
 fn stream(id: &str, created: u64, answer: &str, usage: Option<Usage>) -> Response {
     let chunk = |choices: Value, usage: Option<Usage>| {
         let chunk = json!({

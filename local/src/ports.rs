@@ -7,13 +7,13 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// Below the ports that kernels give to connections, and to programs that ask for any.
+/// Below the ports that kernels give to connections, and to programs that ask for any free one.
 const FIRST: u16 = 10_000;
 const COUNT: u16 = 20_000;
 
-/// A port that nobody listens on at this moment, and that this process has not given out lately:
-/// two programs that start at the same time must not take each other for themselves. A program of
-/// another process may take it before it is used: whoever uses it tries again with another.
+/// A port on which nothing listens now and that this process has not given out lately, so that two
+/// programs that start at the same time do not get the same one. Another process may still take it
+/// before it is used: the caller then tries again with another port.
 pub(crate) fn free() -> io::Result<u16> {
     static GIVEN_OUT: AtomicU32 = AtomicU32::new(0);
     // Other processes begin elsewhere.
@@ -37,5 +37,5 @@ pub(crate) fn was_taken(words: &str) -> bool {
     words.contains("address already in use") || words.contains("addrinuse")
 }
 
-/// How often to try.
+/// Attempts before giving up.
 pub(crate) const ATTEMPTS: usize = 5;

@@ -1,10 +1,10 @@
 //! A PostgreSQL server of our own, on loopback, without a password.
 //!
-//! Owns a server's folder and its process. Never outlives the process that started it, not even
-//! one that is killed. Knows nothing of what is stored: schemas and tests are the callers'.
+//! Owns a server's folder and its process. The server never outlives the process that started it,
+//! even if that is killed. Knows nothing of what is stored: schemas and data are the callers'.
 //!
 //! A server's folder holds `data` (the cluster) and `server.log`. The log is locked as long as any
-//! process of the server lives, which is how two of them never share one folder.
+//! process of the server lives, so that two servers never share one folder.
 
 mod binaries;
 mod cluster;
@@ -32,11 +32,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the server whose data are in `folder`, and makes them if there are none.
+    /// Starts the server whose data are in `folder`; initialises the folder if it has none.
     ///
     /// # Errors
     ///
-    /// When another process runs it already, or it does not start: says what to do.
+    /// If another process runs it already, or if it does not start: says what to do.
     pub fn persistent(folder: &Path) -> Result<Self> {
         folders::make(folder)?;
         Self::start(Kind::Persistent, || Ok(folder.to_owned()))
@@ -46,14 +46,14 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When it does not start: says what to do.
+    /// If it does not start: says what to do.
     pub fn temporary() -> Result<Self> {
         let parent = folders::temporary();
         Self::start(Kind::Temporary, || {
             let folder = tempfile::Builder::new()
                 .prefix("textbook-chat-")
                 .tempdir_in(&parent);
-            // Not removed by us, who may be killed, but by the server's watchdog.
+            // The server's watchdog removes it, because this process may be killed.
             Ok(folder
                 .with_context(|| format!("cannot make a folder in {}", parent.display()))?
                 .keep())
@@ -89,7 +89,7 @@ impl Server {
         }
     }
 
-    /// Removes the data of the server in `folder`, for a new beginning.
+    /// Removes the data of the server in `folder`, to begin anew.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// With the server's words when it refuses.
+    /// With the server's message, if it refuses.
     pub fn sql(&self, database: &str, sql: &str) -> Result<String> {
         let output = Command::new(self.psql())
             .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"])

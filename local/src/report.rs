@@ -7,7 +7,7 @@ use local::{gateway::Routes, model::Model, postgres::Server};
 use crate::variables::Variables;
 
 pub(crate) fn say(text: &str) {
-    // Nobody reads it any longer: that is no reason to stop.
+    // If nobody reads the output any longer, that is no reason to stop.
     let _ = writeln!(io::stdout(), "{text}");
 }
 

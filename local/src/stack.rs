@@ -1,7 +1,7 @@
 //! The parts in the order in which they are started, and stopped.
 //!
-//! Every part ends with this process in any case; stopping them in order is for requests on their
-//! way, whose answers are still to be stored.
+//! Every part ends with this process in any case. They are stopped in order for the sake of
+//! requests under way, whose answers must still be stored.
 
 use std::{
     env,
@@ -24,7 +24,7 @@ use tokio::task::block_in_place;
 use crate::{options::Options, report, variables::Variables};
 
 const DATABASE: &str = "textbook";
-/// How long functions may take to finish what they are at.
+/// How long functions may take to finish their requests.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) struct Stack {
@@ -37,7 +37,7 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) async fn start(options: &Options, root: &Path) -> Result<Self> {
-        // First what fails at once, then what takes its time.
+        // First what may fail at once, then what takes time.
         let routes = Routes::read(root)?;
         let mut variables = Variables::read(root)?;
         let listeners = gateway::bind(options.port).await?;
@@ -54,7 +54,7 @@ impl Stack {
         if let Some(model) = &model {
             variables.set("OPENAI_API_KEY", "offline");
             variables.set("OPENAI_BASE_URL", model.base_url());
-            // A proxy of this machine's network cannot reach what runs on the machine itself.
+            // A proxy on the network cannot reach what runs on this machine.
             let direct = variables
                 .get("NO_PROXY")
                 .map(|hosts| format!("{hosts},"))
@@ -127,11 +127,11 @@ fn database(options: &Options, root: &Path, variables: &mut Variables) -> Result
             !options.reset,
             "--reset is for the embedded database, and DATABASE_URL names another"
         );
-        // The same database past its pooler, and no other one that the variable may name.
+        // The same database without its pooler, whatever other one the variable may name.
         variables.set("DATABASE_URL_UNPOOLED", url.replacen("-pooler.", ".", 1));
         return Ok(None);
     }
-    // One a checkout: the path with other separators is a folder's name, and can be read.
+    // One for each checkout: its path, with other separators, is a readable folder name.
     let project = root.to_string_lossy().replace('/', "%");
     let data = folders::cache()?.join("data");
     let folder = data.join(project.trim_start_matches('%'));

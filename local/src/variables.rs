@@ -1,10 +1,10 @@
-//! What is set in the environment and in `.env`, the environment first.
+//! What is set in the environment and in `.env`; the environment wins.
 
 use std::{collections::BTreeMap, env, path::Path};
 
 use anyhow::{Context, Result};
 
-/// The variables that the started programs get over the environment that they inherit.
+/// The variables that override the environment which the started programs inherit.
 #[derive(Clone, Default)]
 pub(crate) struct Variables(BTreeMap<String, String>);
 
@@ -27,7 +27,7 @@ impl Variables {
         Ok(Self(variables))
     }
 
-    /// The value of `name`; a blank one counts as none, as in a copied example.
+    /// The value of `name`; a blank one, as in a copied example, counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         let value = self.0.get(name).cloned().or_else(|| env::var(name).ok());
         value.filter(|value| !value.trim().is_empty())

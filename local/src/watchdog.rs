@@ -1,8 +1,8 @@
 //! Processes that never outlive their owner, however it ends.
 //!
-//! A destructor does not run when a process is killed, nor for a `static`; a pipe is closed by the
-//! kernel in every case. So each process is started under a small shell that waits for either: its
-//! child's end, or the end of the pipe that the owner holds.
+//! A destructor does not run when a process is killed, nor for a `static`; but the kernel closes a
+//! pipe in every case. So each process is started under a small shell that waits for one of two
+//! things: its child's end, or the end of the pipe that the owner holds.
 //!
 //! Never decides how long to wait for anything, and never restarts anything.
 
@@ -20,7 +20,7 @@ use nix::sys::signal::Signal;
 /// - The inner `sh` prints its own process id and becomes the program, so that the id is always the
 ///   first line of standard output.
 /// - `read` returns when the owner's end of the pipe is closed. It is a builtin: nothing is left behind.
-/// - The watchdog keeps its standard error open to the very end: a lock on that file lasts as long.
+/// - The watchdog keeps its standard error open to the very end, and with it any lock on that file.
 const SCRIPT: &str = r#"
 signal=$1 remove=$2
 shift 2
@@ -42,7 +42,7 @@ exit "$status"
 /// ends with its exit status, and then removes the folder `remove`.
 ///
 /// The first line of its standard output is the process id of `program`. It leads a process group
-/// of its own: Ctrl-C in the terminal reaches the owner alone, which then decides the order.
+/// of its own: Ctrl-C in the terminal reaches only the owner, which then decides the order.
 pub(crate) fn command(program: &OsStr, signal: Signal, remove: Option<&Path>) -> Command {
     let mut command = Command::new("sh");
     command

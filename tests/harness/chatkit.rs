@@ -1,4 +1,4 @@
-//! A page with the ChatKit widget in it: what it sends, and the events that it gets.
+//! A page with the ChatKit widget: what it sends, and the events that it gets.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::stream::Stream;
 use super::{Reply, Running};
 
-/// A reader at a function.
+/// A reader who uses a function.
 pub struct Reader<'a> {
     chatkit: &'a Running,
-    /// What they are known by; `None` before they were given anything.
+    /// The headers that they are known by; `None` before they were given any.
     pub token: Option<String>,
 }
 
@@ -73,7 +73,7 @@ impl Reader<'_> {
         Reply::of(self.request(kind, params)).await
     }
 
-    /// The body of a 200 that is no stream.
+    /// The body of a 200 that is not a stream.
     pub async fn json(&self, kind: &str, params: &Value) -> Value {
         let reply = self.call(kind, params).await;
         assert_eq!(reply.status, 200, "{kind} {params} {reply:?}");
@@ -111,12 +111,12 @@ impl Reader<'_> {
         self.events("threads.retry_after_item", &params).await
     }
 
-    /// A question in a new thread that is answered.
+    /// A question in a new thread, and its answer.
     pub async fn begin(&self, text: &str) -> Turn {
         turn(&self.create(text).await)
     }
 
-    /// A question in this thread that is answered.
+    /// A question in this thread, and its answer.
     pub async fn ask(&self, thread: &str, text: &str) -> Turn {
         turn(&self.add(thread, text).await)
     }
@@ -126,7 +126,7 @@ impl Reader<'_> {
         self.json("threads.get_by_id", &params).await
     }
 
-    /// What stands in a thread, each item as `user: …` or `assistant: …`.
+    /// The items of a thread, each as `user: …` or `assistant: …`.
     pub async fn texts(&self, thread: &str) -> Vec<String> {
         let thread = self.get(thread).await;
         let items = thread["items"]["data"].as_array().unwrap().iter();
@@ -177,7 +177,7 @@ pub fn turn(events: &[Value]) -> Turn {
     }
 }
 
-/// The kinds of events, those of updates by the update's.
+/// The kinds of events; for an update, the kind of the update.
 pub fn kinds(events: &[Value]) -> Vec<&str> {
     let kinds = events.iter().map(|event| {
         let update = event["update"]["type"].as_str();
@@ -231,7 +231,7 @@ fn sound(events: &[Value]) {
     assert_eq!(options, usize::from(!alone), "{}", report());
 }
 
-/// Whether anything is null, which must be left out; what a page has put into a tag is its own.
+/// Whether anything is null, which must be left out; what a page puts into a tag is up to the page.
 fn holds_null(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -243,7 +243,7 @@ fn holds_null(value: &Value) -> bool {
     }
 }
 
-/// The same with the pieces of an answer put together, for where they are cut is no promise.
+/// The same with the pieces of an answer joined, because where they are cut is not promised.
 pub fn joined(events: &[Value]) -> Vec<Value> {
     let delta = |event: &Value| {
         let text = event["update"]["delta"].as_str();
@@ -261,8 +261,8 @@ pub fn joined(events: &[Value]) -> Vec<Value> {
     joined
 }
 
-/// Names in the place of ids and times, so that an exchange can be written down: `{THREAD_1}`,
-/// `{ITEM_1}` and so on in the order in which they come up, and `{TS}`.
+/// Names in place of ids and times, so that an exchange can be written down: `{THREAD_1}`,
+/// `{ITEM_1}` and so on in order of appearance, and `{TS}`.
 #[derive(Default)]
 pub struct Names {
     known: HashMap<String, String>,
@@ -279,21 +279,21 @@ impl Names {
         }
     }
 
-    /// The events of a stream, with its pieces put together.
+    /// The events of a stream, with its pieces joined.
     pub fn told(&mut self, events: &[Value]) -> Value {
         self.of(&joined(events).into())
     }
 
     fn object(&mut self, fields: &Map<String, Value>) -> Value {
         let is_thread = fields.contains_key("status");
-        // A page's cursor refers to what stands in the page.
+        // A page's cursor refers to an entry of the page.
         let mut keys: Vec<_> = fields.keys().collect();
         keys.sort_by_key(|key| key.as_str() == "after");
         let named = keys.into_iter().map(|key| {
             let value = &fields[key];
             let named = match (key.as_str(), value) {
                 ("thread_id", Value::String(id)) => self.thread(id),
-                // A tag has an id of the page's.
+                // A tag's id comes from the page.
                 ("id", Value::String(id)) if Uuid::parse_str(id).is_err() => id.clone(),
                 ("id", Value::String(id)) if is_thread => self.thread(id),
                 ("id" | "item_id", Value::String(id)) => self.item(id),

@@ -32,13 +32,13 @@ impl Reply {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
-    /// A field of a 200.
+    /// A field of the body of a 200.
     pub fn field(&self, name: &str) -> String {
         assert_eq!(self.status, 200, "{self:?}");
         self.json()[name].as_str().unwrap().to_owned()
     }
 
-    /// The status and the error's code, once the error has the form that every error has.
+    /// The status and the error's code; also checks that the error has the form of every error.
     pub fn error(&self) -> (u16, String) {
         let body = self.json();
         let message = body["error"]["message"].as_str().unwrap();

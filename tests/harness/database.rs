@@ -9,15 +9,15 @@ use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 const TEMPLATE: &str = "migrated";
 
-/// It ends with the test process, which never drops a static.
+/// Never dropped, being static: its watchdog ends it with the test process.
 static SERVER: OnceLock<Server> = OnceLock::new();
 
-/// The server copies a template one at a time.
+/// The server makes only one copy of a template at a time.
 static COPYING: Mutex<()> = Mutex::new(());
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A database of its own.
+/// A database for one test.
 #[derive(Clone)]
 pub struct Database {
     pub name: String,
@@ -25,12 +25,12 @@ pub struct Database {
 }
 
 impl Database {
-    /// With the schema.
+    /// A database with the schema.
     pub async fn new() -> Self {
         Self::create(Some(TEMPLATE)).await
     }
 
-    /// With nothing in it.
+    /// An empty database.
     pub async fn empty() -> Self {
         Self::create(None).await
     }
@@ -75,7 +75,7 @@ impl Database {
         server().port()
     }
 
-    /// The same database at another port, behind a proxy.
+    /// The URL of the same database at another port, behind a proxy.
     pub fn url_at(&self, port: u16) -> String {
         format!(
             "postgresql://postgres@127.0.0.1:{port}/{}?sslmode=disable",
@@ -83,7 +83,7 @@ impl Database {
         )
     }
 
-    /// Runs SQL; the rows with their columns as text, null as `-`.
+    /// Runs SQL and returns the rows: columns as text, null as `-`.
     pub async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
         tokio::spawn(connection);
@@ -125,7 +125,7 @@ fn server() -> &'static Server {
     })
 }
 
-/// Runs the operator's program; its output either way.
+/// Runs the operator's program; returns its output, whether it succeeds or fails.
 pub fn migrate(url: &str) -> Result<String, String> {
     operate(url, &[], &[])
 }

@@ -1,4 +1,4 @@
-//! Many clients of one network at once, which is what a limit must withstand.
+//! Many clients of one network at once, which a limit must withstand.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ pub async fn hot_key(world: World) {
         .into_iter()
         .sum();
     let paced = usize::try_from(started.elapsed().as_millis() / 100).unwrap();
-    // As many as have come due; a busy machine may be late with some.
+    // As many as have come due; on a busy machine some may be late.
     assert!(admitted <= 30 + paced, "{admitted} of 30 and {paced}");
     assert!(admitted >= 30, "{admitted} of 30 and {paced}");
     let counted = world.database.rows("select asked from networks").await;

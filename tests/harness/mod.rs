@@ -1,8 +1,8 @@
 //! The world that the stories play in: the real function binaries, a real PostgreSQL with a
 //! database for each test, and a model that speaks the wire protocol and follows a script.
 //!
-//! The machinery is here, so that a test's body is the story alone. Nothing is skipped: a part
-//! that cannot be started fails the test.
+//! The machinery is here, so that a test's body is only the story. Nothing is skipped: if a part
+//! cannot be started, the test fails.
 
 pub mod chatkit;
 mod client;
@@ -26,10 +26,10 @@ pub use model::ScriptedModel;
 pub use proxy::{Fault, Proxy};
 pub use tls::TlsFront;
 
-/// The page that the functions of a world answer to.
+/// The page that the functions of a world accept.
 pub const PAGE: &str = "https://book.example";
 
-/// A key that must show up nowhere but in requests to the model.
+/// A key that must appear nowhere but in requests to the model.
 pub const API_KEY: &str = "sk-test-8dY3secretKey";
 
 /// A database, a model, and the settings that functions are started with.
@@ -63,7 +63,7 @@ impl World {
         }
     }
 
-    /// The same with another setting; an empty value is as good as none.
+    /// The same with another setting; an empty value counts as absent.
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.set(name, value);
         self
@@ -83,7 +83,7 @@ impl World {
         &self.settings
     }
 
-    /// The same with the limits that a deployment has by default.
+    /// The same with a deployment's default limits.
     pub fn guarded(self) -> Self {
         self.with("RATE_LIMIT_NETWORK_PER_MINUTE", "")
             .with("RATE_LIMIT_NETWORK_PER_DAY", "")
@@ -132,7 +132,7 @@ impl World {
 /// The lines that a function has written.
 pub type Log = Arc<Mutex<Vec<String>>>;
 
-/// A running function: what runs it, and where it is reached.
+/// A running function: its process, and its address.
 pub struct Running<F = Function> {
     pub function: F,
     pub url: String,

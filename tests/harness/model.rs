@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::eventually;
 
-/// What a model answers when its script says nothing else.
+/// What a model answers unless its script says otherwise.
 pub const ANSWER: &str = "A humanoid robot is built like a person.";
 
 /// What one request is answered with.
@@ -26,7 +26,7 @@ pub struct Script(Vec<Step>);
 enum Step {
     Write(Vec<u8>),
     Wait(Duration),
-    /// Until the test releases one held script.
+    /// Waits until the test releases one held script.
     Hold,
     /// Ends the connection without the rest.
     Vanish,
@@ -42,7 +42,7 @@ impl Script {
             .done()
     }
 
-    /// The headers of a stream, and the chunk that says who speaks.
+    /// The headers of a stream, and the chunk that names the speaker.
     pub fn begin() -> Self {
         Self::default()
             .write("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
@@ -79,7 +79,7 @@ impl Script {
         })
     }
 
-    /// The chunk that says that the answer is whole, and why.
+    /// The chunk that says that the answer is complete, and why.
     pub fn finish(self, reason: &str) -> Self {
         self.chunk(&json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": reason }] }))
     }
@@ -114,7 +114,7 @@ impl Script {
         self
     }
 
-    /// The same, each byte in a write of its own: nothing arrives in one piece.
+    /// The same with each byte in its own write: nothing arrives in one piece.
     pub fn byte_by_byte(self) -> Self {
         let steps = self.0.into_iter().flat_map(|step| match step {
             Step::Write(bytes) => bytes.into_iter().map(|b| Step::Write(vec![b])).collect(),
@@ -163,7 +163,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The messages as `role: content`, the system's shortened to its role.
+    /// The messages as `role: content`; of the system's, only the role.
     pub fn messages(&self) -> Vec<String> {
         let messages = self.body["messages"].as_array().unwrap().iter();
         messages
@@ -188,7 +188,7 @@ pub struct ScriptedModel {
 
 struct State {
     scripts: Mutex<VecDeque<Script>>,
-    /// For requests that no script of their own waits for.
+    /// For requests without a script of their own.
     usual: Mutex<Script>,
     asked: Mutex<Vec<Asked>>,
     releases: Semaphore,
@@ -202,7 +202,7 @@ struct State {
 
 impl ScriptedModel {
     pub fn start() -> Self {
-        // Little room, so that what it has written is about what was read.
+        // A small buffer, so that what it has written is about what was read.
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_send_buffer_size(16 * 1024).unwrap();
         socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
@@ -243,12 +243,12 @@ impl ScriptedModel {
         *self.state.usual.lock().unwrap() = script;
     }
 
-    /// Everything that was asked so far.
+    /// Everything that has been asked so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.state.asked.lock().unwrap().clone()
     }
 
-    /// Waits until this many requests have come.
+    /// Waits until this many requests have arrived.
     pub async fn was_asked(&self, times: usize) {
         let asked = eventually(async || (self.asked().len() >= times).then_some(()));
         asked
@@ -283,12 +283,12 @@ impl ScriptedModel {
         self.state.moderation_holds.store(true, Ordering::SeqCst);
     }
 
-    /// What the moderation was asked so far.
+    /// What the moderation has been asked so far.
     pub fn moderated(&self) -> Vec<Value> {
         self.state.moderation.lock().unwrap().clone()
     }
 
-    /// How many bytes were written so far.
+    /// How many bytes have been written so far.
     pub fn written(&self) -> usize {
         self.state.written.load(Ordering::SeqCst)
     }
@@ -349,7 +349,7 @@ async fn serve(stream: TcpStream, state: Arc<State>) -> Option<()> {
                         permit.ok()?.forget();
                         false
                     }
-                    // It says nothing more before it has its answer, unless it goes.
+                    // The client sends nothing more before it has its answer, unless it hangs up.
                     _ = stream.fill_buf() => true,
                 },
                 Step::Vanish => return None,

@@ -1,5 +1,5 @@
-//! A proxy in front of PostgreSQL: counts round trips, and does what a network or a server on its
-//! last legs may do.
+//! A proxy in front of PostgreSQL: counts round trips, and does what a failing network or server
+//! may do.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,13 +24,13 @@ pub enum Fault {
     None,
     /// Connections are closed as soon as they are made.
     Refuse,
-    /// Connections are made, and nobody is there.
+    /// Connections are accepted, and nobody answers.
     Silence,
-    /// Whatever is sent on any connection disappears.
+    /// Whatever is sent on any connection is lost.
     BlackHole,
     /// A server that has to wake up: the first bytes of a connection come late.
     Asleep(Duration),
-    /// Everything comes late.
+    /// Everything arrives late.
     Delay(Duration),
     /// The next connection breaks after this many bytes from the server.
     ResetAfter(usize),
@@ -77,7 +77,7 @@ impl Proxy {
         Self { port, state }
     }
 
-    /// From now on; connections that are open stay.
+    /// Sets the fault from now on; open connections stay.
     pub fn fault(&self, fault: Fault) {
         *self.state.fault.lock().unwrap() = fault;
     }
@@ -104,13 +104,13 @@ impl Proxy {
         }
     }
 
-    /// How many connections were made so far.
+    /// How many connections have been made so far.
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 
-    /// How many times a client has spoken after its server so far: what the network's latency is
-    /// paid for.
+    /// How often a client has spoken after its server so far: each time costs the network's
+    /// latency.
     pub fn round_trips(&self) -> usize {
         self.state.round_trips.load(Ordering::SeqCst)
     }

@@ -7,14 +7,14 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::Running;
 
-/// A streamed response. Dropping it is what a reader does who leaves.
+/// A streamed response. Dropping it is what happens when a reader leaves.
 pub struct Stream {
     response: Response,
     buffer: Vec<u8>,
 }
 
 impl Stream {
-    /// Of a response, which must be one.
+    /// The stream of a response, which must be streamed.
     pub async fn of(response: Response) -> Self {
         assert_eq!(response.status(), 200, "{:?}", response.text().await);
         Self {
@@ -28,7 +28,7 @@ impl Stream {
         Some(value.to_str().unwrap())
     }
 
-    /// The next frame, comments too; `None` at the end of the body, or where it breaks.
+    /// The next frame, comments included; `None` at the end of the body, or where it breaks off.
     pub async fn frame(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
@@ -41,7 +41,7 @@ impl Stream {
         }
     }
 
-    /// The next part; `[DONE]` is the string.
+    /// The next part; `[DONE]` is returned as a string.
     pub async fn part(&mut self) -> Option<Value> {
         loop {
             let frame = self.frame().await?;
@@ -52,7 +52,7 @@ impl Stream {
         }
     }
 
-    /// The next event of a stream whose every frame is the JSON of one.
+    /// The next event of a stream whose every frame is one event's JSON.
     pub async fn event(&mut self) -> Option<Value> {
         let frame = self.frame().await?;
         let data = frame.strip_prefix("data: ");
@@ -69,7 +69,7 @@ impl Stream {
         events
     }
 
-    /// Reads until this much text has come.
+    /// Reads until this text has arrived.
     pub async fn text(&mut self, wanted: &str) {
         let mut text = String::new();
         while text != wanted {
@@ -130,8 +130,8 @@ impl<F> Running<F> {
         self.stream_with(body, &[]).await
     }
 
-    /// The same for a reader who takes nothing off the line before the test does; the kernel holds
-    /// little for it.
+    /// The same for a reader who reads nothing before the test does; the kernel buffers little for
+    /// it.
     pub async fn stream_unread(&self, body: &Value, headers: &[(&str, &str)]) -> TcpStream {
         let body = body.to_string();
         let mut request = format!(

@@ -1,4 +1,4 @@
-//! A TLS front for PostgreSQL, with an authority of its own: the embedded server speaks none.
+//! A TLS front for PostgreSQL, with an authority of its own: the embedded server has no TLS.
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use tokio_openssl::SslStream;
 
 use super::Database;
 
-/// What a client sends who asks for TLS first; one that is direct sends a handshake at once.
+/// What a client sends to ask for TLS first; a direct one sends its handshake at once.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// A running front, reached as `localhost`.

@@ -1,4 +1,4 @@
-//! The route `/chatkit`: a page with the ChatKit widget in it.
+//! The route `/chatkit`, for a page with the ChatKit widget.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn add(reader: &Reader<'_>, thread: &str, text: &str) -> Stream {
     reader.stream("threads.add_user_message", &params).await
 }
 
-/// A long answer, word by word: `word0 word1 …`. Who leaves while it is spoken is noticed at once.
+/// A long answer, word by word: `word0 word1 …`. A reader who leaves meanwhile is noticed at once.
 fn talkative() -> Script {
     let words = (0..200).fold(Script::begin(), |script, i| {
         let script = script.words(&format!("word{i} "));
@@ -50,7 +50,7 @@ fn talkative() -> Script {
     words.finish("stop").done()
 }
 
-/// Reads until this much of the answer has come; the events so far.
+/// Reads until this much of the answer has arrived; returns the events so far.
 async fn read_until(stream: &mut Stream, wanted: &str) -> Vec<Value> {
     let mut text = String::new();
     let mut events = Vec::new();

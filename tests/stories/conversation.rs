@@ -75,7 +75,7 @@ async fn the_model_sees_exactly_the_last_ten_messages_in_order() {
         world.model.next(Script::answer(&format!("answer {i}")));
         chat.ask_in(&session, &format!("question {i}")).await;
     }
-    // Somebody else's conversation is no part of this one.
+    // Somebody else's conversation is not part of this one.
     chat.ask("a stranger's question").await;
     world.model.next(Script::answer("the last"));
     chat.ask_in(&session, "question 8").await;

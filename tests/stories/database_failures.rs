@@ -1,4 +1,4 @@
-//! The database is away, dead or full; and what a turn costs it.
+//! The database is unreachable, dead or full; and what a turn costs it.
 
 use std::time::{Duration, Instant};
 
@@ -207,7 +207,7 @@ async fn an_instance_connects_while_it_waits_for_its_first_request() {
 }
 
 #[tokio::test]
-async fn who_comes_while_the_first_connection_is_made_waits_for_it() {
+async fn a_request_that_comes_while_the_first_connection_is_made_waits_for_it() {
     let (world, proxy) = behind_proxy().await;
     proxy.fault(Fault::Asleep(Duration::from_millis(500)));
     let chat = world.chat().await;

@@ -1,5 +1,5 @@
-//! The fault suite: what a database, a network or a platform may do to a turn. For each fault the
-//! outcome for the reader, what is stored afterwards, and that the next request is fine.
+//! The fault suite: what a database, a network or a platform may do to a turn. For each fault: the
+//! outcome for the reader, what is stored afterwards, and that the next request works.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::database_failures::behind_proxy;
 use crate::harness::model::{Script, held_halfway};
 use crate::harness::{Fault, Reply, Running, World, eventually, signal};
 
-/// Short limits, so that a fault is over soon; long enough for two busy cores.
+/// Time limits short enough for a fault to be over soon, and long enough for two busy cores.
 async fn hurried() -> (World, crate::harness::Proxy) {
     let (world, proxy) = behind_proxy().await;
     let world = world
@@ -92,9 +92,9 @@ async fn after_the_answer_is_written_every_fault_is_an_error_part_and_the_questi
 async fn a_connection_that_breaks_after_any_number_of_bytes_loses_and_doubles_nothing() {
     let (world, proxy) = hurried().await;
     let mut turns = 0;
-    // From within the greeting to within the replies of the statements.
+    // From the middle of the greeting to the middle of the statements' replies.
     for bytes in (0..700).step_by(37) {
-        // It hits the connection that is made at boot.
+        // This hits the connection that is made at boot.
         proxy.fault(Fault::ResetAfter(bytes));
         let chat = world.chat().await;
         let question = format!("after {bytes} bytes");
@@ -128,7 +128,7 @@ async fn turns_share_a_connection_to_a_database_that_is_far_away() {
     for reply in ask_at_once(&chat, 8).join_all().await {
         assert_eq!(reply.status, 200);
     }
-    // One after the other would be sixteen times there and back.
+    // One after the other, this would take sixteen round trips.
     assert!(
         started.elapsed() < Duration::from_millis(1_600),
         "{:?}",
@@ -171,7 +171,7 @@ async fn a_full_pool_is_an_error_in_its_time_and_recovers_by_itself() {
     tokio::spawn(connection);
     let lock = client.transaction().await.unwrap();
     lock.batch_execute("lock table messages").await.unwrap();
-    // Eight statements may wait on a connection, and no more.
+    // At most eight statements may wait on a connection.
     let started = Instant::now();
     let mut turns = ask_at_once(&chat, 12);
     for _ in 0..4 {
@@ -231,8 +231,8 @@ async fn an_instance_that_is_killed_at_any_moment_loses_no_question_and_stores_n
                 Err(_) => String::new(),
             }
         });
-        // Any moment from the first byte of the model's answer to 20 ms after its last, the same
-        // ones in each run.
+        // Moments from the first byte of the model's answer to 20 ms after its last, the same ones
+        // in each run.
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);

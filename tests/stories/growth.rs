@@ -13,11 +13,11 @@ const QUESTION: &str = "0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8f";
 /// What a statement of a turn reads.
 #[derive(Debug)]
 struct Cost {
-    /// Rows of messages that were fetched by an index.
+    /// Messages that were fetched by an index.
     fetched: i64,
-    /// Messages that were read without one.
+    /// Messages that were read without an index.
     scanned: i64,
-    /// Pages of the whole statement, with all that it does inside.
+    /// Pages read by the whole statement, with all that it does inside.
     pages: i64,
 }
 
@@ -31,16 +31,16 @@ async fn a_long_conversation_in_a_large_database_costs_what_a_short_one_in_a_sma
     for (small, large) in small.iter().zip(&large) {
         assert_eq!(large.scanned, 0, "{large:?}");
         assert_eq!(large.fetched, small.fetched, "{small:?} {large:?}");
-        // An index of more rows is a level or two deeper.
+        // An index over more rows is a level or two deeper.
         assert!(large.pages <= small.pages + 25, "{small:?} {large:?}");
     }
-    // The ten of the history, and a look for the question.
+    // The ten of the history, and a search for the question.
     assert!(large[0].fetched <= 12, "{large:?}");
 }
 
 /// This many messages in the conversation, and in others of ten each.
 async fn fill(database: &Database, own: usize, others: usize) {
-    // The conversations are counted before their messages come: each looks its own one up.
+    // The conversations are inserted first: each message looks up its own.
     let sql = format!(
         "insert into chat_sessions (id) values ('{SESSION}') on conflict do nothing;
          insert into chat_sessions (id)
@@ -88,8 +88,8 @@ async fn finish(database: &Database) -> Cost {
     cost(database, sql).await
 }
 
-/// Runs the statement on a connection of its own; the second time, for the first one also reads
-/// the catalogue.
+/// Runs the statement on a connection of its own and measures its second run, because the first
+/// also reads the catalogue.
 async fn cost(database: &Database, sql: &str) -> Cost {
     let sql = Functions::current().call(
         &sql.replace("{session}", SESSION)
@@ -115,7 +115,7 @@ async fn cost(database: &Database, sql: &str) -> Cost {
     }
 }
 
-/// Messages that this connection has fetched by an index, and without one, of late.
+/// Messages that this connection has fetched so far, by an index and without one.
 async fn read(client: &Client) -> [i64; 2] {
     let sql = "select idx_tup_fetch, seq_tup_read from pg_stat_xact_user_tables
         where relname = 'messages'";

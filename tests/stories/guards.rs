@@ -1,5 +1,4 @@
-//! A stranger cannot run up the bill: paces, counts, the day's budget, and an instance that is
-//! full.
+//! A stranger cannot run up the bill: paces, counts, the day's budget, and a full instance.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +40,7 @@ async fn spent(world: &World) -> i64 {
 #[tokio::test]
 async fn a_stranger_gets_the_burst_and_then_refusals_that_cost_no_model_call_and_no_sql() {
     let (world, proxy) = behind_proxy().await;
-    // So slow a pace that none comes due in the meantime.
+    // A pace so slow that no further question comes due in the meantime.
     let world = world.guarded().with("RATE_LIMIT_NETWORK_PER_MINUTE", 1);
     let chat = world.chat().await;
     for i in 0..30 {
@@ -83,7 +82,7 @@ async fn a_refused_question_leaves_no_trace() {
         .guarded()
         .with("RATE_LIMIT_NETWORK_BURST", 1)
         .with("RATE_LIMIT_NETWORK_PER_MINUTE", 1);
-    // Two instances: what one of them has refused the other one does not know.
+    // Two instances: one does not know what the other has refused.
     let (chat, other) = (world.chat().await, world.chat().await);
     assert_eq!(ask_from(&chat, "203.0.113.7").await.status, 200);
     let state = "select (select count(*) from chat_sessions), (select count(*) from messages),
@@ -206,7 +205,7 @@ async fn a_turn_is_charged_what_it_used_and_one_that_died_what_it_might_have() {
     chat.ask("hi").await;
     assert_eq!(spent(&world).await, COST);
 
-    // Refused by the provider: nothing was used, however often the same is tried.
+    // Refused by the provider: nothing was used, however often it is tried.
     for _ in 0..2 {
         world
             .model
@@ -218,7 +217,7 @@ async fn a_turn_is_charged_what_it_used_and_one_that_died_what_it_might_have() {
         assert_eq!(spent(&world).await, COST);
     }
 
-    // Who stops an answer pays for what it might have become.
+    // A stopped answer is charged what the whole one might have cost.
     world.model.next(held_halfway());
     let mut stream = chat.stream(&json!({ "message": "hi" })).await;
     stream.text("At ").await;
@@ -259,7 +258,7 @@ async fn when_the_days_budget_is_spent_everybody_is_told_to_come_back_tomorrow()
         assert!(wait <= 24 * 60 * 60, "{wait}");
     }
     assert_eq!(world.database.counts().await, (2, 2));
-    // Tomorrow; the same instance has not made up its mind for the day.
+    // Tomorrow. The same instance has not remembered the refusal for the whole day.
     world
         .database
         .rows("update spending set day = day - 1")
@@ -476,14 +475,14 @@ async fn a_turn_that_is_stopped_before_the_verdict_keeps_no_question() {
 }
 
 #[tokio::test]
-async fn without_moderation_none_is_asked() {
+async fn without_moderation_no_verdict_is_asked_for() {
     let world = World::new().await;
     world.chat().await.ask("hi").await;
     assert_eq!(world.model.moderated().len(), 0);
 }
 
 #[tokio::test]
-async fn who_asks_whether_it_is_ready_is_told_their_own_address() {
+async fn the_ready_check_tells_callers_their_own_address() {
     let world = World::new()
         .await
         .with("CLIENT_IP_HEADER", "cf-connecting-ip")
@@ -514,19 +513,18 @@ async fn a_turn_that_sweeps_takes_some_dead_rows_along_and_nothing_that_is_neede
     let settings = Settings::from_variables(world.settings().iter().cloned()).unwrap();
     let database = textbook_chat::database::Database::new(settings.database.clone());
     let left = async || {
-        let sql = "select (select count(*) from networks), (select count(*) from spending),
+        let sql = "select (select count(*) from networks),
+            (select count(*) from spending where day < current_date - 1),
             (select count(*) from messages)";
         world.database.rows(sql).await
     };
     for (sweeps, expected) in [
-        (0.0, [["701", "4", "1"]]),
-        (1.0, [["201", "1", "2"]]),
-        (1.0, [["1", "1", "3"]]),
+        (0.0, [["701", "3", "1"]]),
+        (1.0, [["201", "0", "2"]]),
+        (1.0, [["1", "0", "3"]]),
     ] {
-        let terms = Terms {
-            sweeps,
-            ..Terms::of(&settings)
-        };
+        let mut terms = Terms::of(&settings);
+        terms.sweeps = sweeps;
         let ask = Ask {
             question: Question {
                 message: "hi".into(),

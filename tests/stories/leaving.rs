@@ -1,4 +1,4 @@
-//! Who leaves, when: readers, instances, and turns that panic.
+//! Readers who leave, instances that stop, and turns that panic.
 
 use std::time::Duration;
 
@@ -39,13 +39,13 @@ async fn a_reader_who_leaves_ends_the_models_call_and_what_was_written_is_kept()
     let session = world.database.rows("select id from chat_sessions").await[0][0].clone();
     chat.ask_in(&session, "Go on.").await;
     let seen = world.model.asked().last().unwrap().messages();
-    // The model is told that it was not done.
+    // The model is told that its answer was cut short.
     let cut = "assistant: Half an \n\n[This answer was cut short here.]";
     assert_eq!(seen[2], cut);
 }
 
 #[tokio::test]
-async fn of_a_reader_who_leaves_before_anything_visible_came_only_the_question_is_kept() {
+async fn when_a_reader_leaves_before_anything_visible_came_only_the_question_is_kept() {
     let world = World::new().await;
     let chat = world.chat().await;
     world.model.next(Script::begin().words(" \n").hold());
@@ -69,7 +69,7 @@ async fn an_instance_that_must_stop_marks_what_its_turns_have_written() {
     let began = std::time::Instant::now();
     let (status, parts) = tokio::join!(stopping, stream.rest());
     assert!(status.unwrap().success());
-    // The platform kills after about half a second.
+    // The platform kills the process after about half a second.
     assert!(
         began.elapsed() < Duration::from_millis(1_500),
         "{:?}",

@@ -21,7 +21,7 @@ async fn two_hundred_slow_turns_share_a_pool_of_two() {
         tokio::spawn(Reply::of(request.json(&json!({ "message": question }))))
     });
     let turns: Vec<_> = turns.collect();
-    // All of them wait for the model together, none for a connection.
+    // All of them wait for the model at the same time, and none for a connection.
     world.model.was_asked(200).await;
     let released = Instant::now();
     for _ in 0..200 {
@@ -40,7 +40,7 @@ async fn two_hundred_slow_turns_share_a_pool_of_two() {
         "select count(*) <= 3 from pg_stat_activity where datname = '{}' and backend_type = 'client backend'",
         world.database.name
     );
-    // Two of the pool, and this one; the connection of the question before may take its time to end.
+    // Two of the pool, and this one; an earlier connection may take a while to end.
     let few = eventually(async || (world.database.rows(&most).await == [["t"]]).then_some(()));
     few.await.expect("more connections than the pool may have");
 }
@@ -50,11 +50,11 @@ async fn a_crowd_may_connect_while_the_instance_is_busy() {
     let world = World::new().await;
     let chat = world.chat().await;
     chat.ask("hi").await;
-    // It accepts nobody: whoever gets through does so to the listener's queue.
+    // It accepts nobody: connections only get as far as the listener's queue.
     signal(chat.function.pid(), "STOP");
     let address = chat.url.strip_prefix("http://").unwrap();
     let crowd = join_all((0..500).map(|_| TcpStream::connect(address)));
-    // Those whom a full queue turns away try again after a second.
+    // Clients that a full queue turns away try again after a second.
     let crowd = tokio::time::timeout(Duration::from_millis(900), crowd).await;
     signal(chat.function.pid(), "CONT");
     assert!(crowd.is_ok_and(|all| all.iter().all(Result::is_ok)));

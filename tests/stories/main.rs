@@ -1,4 +1,4 @@
-//! The stories: what readers, owners and front ends live through, told against the real parts.
+//! The stories: what readers, owners and front ends experience, told against the real parts.
 
 #![expect(
     unreachable_pub,

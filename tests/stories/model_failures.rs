@@ -1,5 +1,5 @@
-//! The model fails, in every way that it can: the reader is told, the question stays, nothing is
-//! stored as an answer, and the next turn is fine.
+//! The model fails, in every way it can: the reader is told, the question stays, nothing is stored
+//! as an answer, and the next turn works.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ async fn fails(world: &World, script: Script, code: &str) {
     fails_within(world, &world.chat().await, script, code).await;
 }
 
-/// The same for a function with time limits of its own; what else happens is in no hurry.
+/// The same for a function with its own time limits; everything else uses the usual ones.
 async fn fails_within(world: &World, hasty: &Running, script: Script, code: &str) {
     let chat = world.chat().await;
     let session = chat.ask("before").await.field("session_id");
@@ -48,7 +48,7 @@ async fn it_refuses_the_key() {
     fails(&world, script, "llm_error").await;
 }
 
-/// Attempt and status of each call, as the log has them, once it has this many.
+/// Attempt and status of each call, from the log, once it has this many.
 async fn attempts(chat: &Running, count: usize) -> Vec<(u64, u64)> {
     let found = eventually(async || Some(calls(chat)).filter(|calls| calls.len() >= count));
     found.await.unwrap_or_else(|| calls(chat))

@@ -1,5 +1,5 @@
-//! The contract as it is written down, `public/openapi.json`, and the functions: whatever one has,
-//! the other has, and every kind of response is as the document says.
+//! The written contract, `public/openapi.json`, and the functions: whatever one has, the other has,
+//! and every kind of response is as the document says.
 
 mod chat;
 mod chatkit;
@@ -117,7 +117,7 @@ async fn the_documents_limits_are_the_functions_own() {
     assert_eq!(longest("Question", "message"), limits.message);
     assert_eq!(longest("Question", "selected_text"), limits.selected_text);
     assert_eq!(longest("InputText", "text"), limits.message);
-    // It is put behind an `@`.
+    // An `@` is put in front of it.
     assert_eq!(longest("InputTag", "text"), limits.message - 1);
     assert_eq!(
         longest("UserMessageInput", "quoted_text"),
@@ -172,7 +172,7 @@ async fn every_kind_of_response_is_as_the_document_says() {
     );
 }
 
-/// Sends requests and holds what comes back against the contract.
+/// Sends requests and checks the responses against the contract.
 struct Client<'a> {
     contract: &'a mut Contract,
 }

@@ -1,4 +1,4 @@
-//! The platform's side: its socket, over which a function says when an invocation has ended.
+//! The platform's side: its socket, on which a function says when an invocation has ended.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! A conversation that a page reads again, and one that its reader wants forgotten.
+//! Reading a conversation again, and deleting it.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -10,8 +10,8 @@ use crate::harness::model::{Script, held};
 use crate::harness::stream::told;
 use crate::harness::{World, eventually};
 
-/// Four megabytes of text that JSON writes as twenty-four, more than twice what a busy kernel holds
-/// for two connections, in pieces that are few enough to be read fast.
+/// Four megabytes of text that are twenty-four as JSON, more than twice what a busy kernel buffers
+/// for two connections, in few enough pieces to be read fast.
 fn long_text() -> String {
     format!("{} ", "\u{1}".repeat(4095)).repeat(PIECES)
 }
@@ -119,7 +119,7 @@ async fn no_words_wait_until_the_words_before_are_acknowledged() {
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    // One connection, for a new one is acknowledged at once.
+    // One connection, because on a new one the kernel acknowledges at once.
     let address = chat.url.strip_prefix("http://").unwrap();
     let mut connection = TcpStream::connect(address).await.unwrap();
     let mut times = Vec::new();
@@ -133,7 +133,7 @@ async fn no_words_wait_until_the_words_before_are_acknowledged() {
         }
         times.push(first.unwrap().elapsed());
     }
-    // Linux acknowledges after 40 ms what it has nothing to answer to.
+    // Linux acknowledges after 40 ms if it has nothing to send back.
     times.sort();
     assert!(times[10] < Duration::from_millis(35), "{times:?}");
 }
@@ -234,8 +234,8 @@ async fn a_reader_who_is_slow_slows_the_model_and_not_the_instance() {
     let whole = script.length();
     world.model.next(script);
     let mut stream = chat.stream_unread(&question(), &[]).await;
-    // Nobody reads now. What the model has written stops growing, far from the whole: what the
-    // kernel holds for two connections.
+    // Nobody reads now. What the model has written stops growing, far short of the whole: it is
+    // what the kernel buffers for two connections.
     let mut last = 0;
     let stalled = eventually(async || {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -253,7 +253,7 @@ async fn a_reader_who_is_slow_slows_the_model_and_not_the_instance() {
     assert_eq!(world.database.messages().await.len(), 2);
 }
 
-/// An answer that is far longer than a connection holds for who does not read it.
+/// An answer that is far longer than what a connection buffers for a client that does not read.
 fn endless() -> Script {
     Script::begin().words(&long_text()).hold()
 }

@@ -1,8 +1,8 @@
 //! The floor: the least that a turn can be, for the functions to be measured against.
 //!
 //! The same runtime, pool and two statements as a function's, around a raw HTTP call to the same
-//! model; a conversation a connection. It parses nothing, logs nothing, checks nothing and
-//! recovers from nothing. What a function costs beyond it is the function's own.
+//! model; one conversation for each connection. It parses nothing, logs nothing, checks nothing and
+//! recovers from nothing. Whatever a function costs beyond that is the function's own.
 
 use std::{
     convert::Infallible,
@@ -52,7 +52,7 @@ struct Floor {
     finish: String,
     model: String,
     request: Vec<u8>,
-    /// Connections to the model that wait for the next turn.
+    /// Idle connections to the model, for the next turn.
     idle: Mutex<Vec<TcpStream>>,
     turns: AtomicU32,
 }
@@ -126,7 +126,7 @@ impl Floor {
     async fn turn(&self, session: Uuid) -> Result<()> {
         let count = self.turns.fetch_add(1, Ordering::Relaxed);
         let (question, answer) = (Uuid::now_v7(), Uuid::now_v7());
-        // As rarely as a function does, and over as many rows.
+        // As rarely as a function does, and with as many rows.
         let (shard, sweep) = (i16::try_from(count % 16)?, count % 100 == 99);
         let (passage, key) = (None::<&str>, None::<&[u8]>);
         let (none, pace, network) = (0_i64, 60_f64, &[0_u8; 16][..]);

@@ -1,4 +1,4 @@
-//! A cold start: from the process's start to what it is there for.
+//! A cold start: from the process's start to its first answer.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub async fn measure(stage: &Stage, table: &mut Table, runs: usize) -> Result<()
             reader.ask(&request).await?.ok()?;
             answered.push(process.started.elapsed());
             listening.push(process.listening);
-            // Gone before the next one starts: its end costs time, too.
+            // It must have ended before the next one starts: ending takes time, too.
             process.child.kill().await?;
         }
         let figures = [median(listening), median(answered)];

@@ -1,7 +1,7 @@
-//! Instructions of a turn, as callgrind counts them: the one figure that no other load disturbs.
+//! Instructions of a turn, counted by callgrind: the one figure that no other load disturbs.
 //!
-//! Two processes, of which one has more turns than the other; the difference is what those cost.
-//! The row is left out where there is no valgrind.
+//! One of two processes runs more turns than the other; the difference is what those cost. The row
+//! is left out if there is no valgrind.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
@@ -43,7 +43,7 @@ pub async fn measure(stage: &Stage, table: &mut Table, turns: u32) -> Result<()>
     Ok(())
 }
 
-/// The instructions of a whole process with so many turns.
+/// The instructions of a whole process that runs this many turns.
 async fn count(stage: &Stage, folder: &Path, program: &str, turns: u32) -> Result<f64> {
     let file = folder.join("callgrind.out");
     let out = format!("--callgrind-out-file={}", file.display());

@@ -1,4 +1,4 @@
-//! What a function occupies: idle, after many turns, with many that wait; and on the disk.
+//! What a function occupies: idle, after many turns, with many waiting; and on disk.
 
 use std::{
     fs,

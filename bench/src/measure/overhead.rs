@@ -1,6 +1,6 @@
-//! What a turn costs beside the model: its time, the processor's, and how many fit into a second.
+//! What a turn costs besides the model: time, processor time, and how many turns fit into a second.
 //!
-//! Function and floor take turns in slices, so that whatever else the machine does meets both.
+//! Function and floor alternate in slices, so that whatever else the machine does affects both.
 
 use std::time::Duration;
 

@@ -48,7 +48,7 @@ pub async fn measure(stage: &Stage, table: &mut Table) -> Result<()> {
         ("the same, over TLS", Way::FarTls),
         ("the same, over sslnegotiation=direct", Way::FarDirectTls),
     ] {
-        // From its start: a process may connect before it is asked.
+        // Counted from the start of the process, which may connect before it is asked.
         let before = stage.turns();
         let chat = stage.start("chat", way).await?;
         let mut reader = Connection::open(chat.port).await?;
@@ -58,7 +58,7 @@ pub async fn measure(stage: &Stage, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// Of one request.
+/// The round trips of one request.
 async fn trips(
     stage: &Stage,
     reader: &mut Connection,
@@ -71,7 +71,7 @@ async fn trips(
     Ok(split(stage, before, stage.model.asked() > asked))
 }
 
-/// What was counted since `before`; all of it is before the model where that was not asked.
+/// What was counted since `before`; if the model was not asked, all of it counts as before it.
 fn split(stage: &Stage, before: usize, asked: bool) -> [f64; 2] {
     let end = stage.turns();
     let middle = if asked {

@@ -1,4 +1,5 @@
-//! A streamed answer: how long after the question its first byte comes, the model speaking at once.
+//! A streamed answer: how long after the question its first byte comes, if the model answers at
+//! once.
 
 use anyhow::Result;
 
@@ -14,7 +15,7 @@ pub async fn measure(stage: &Stage, table: &mut Table, turns: usize) -> Result<(
     let mut reader = Connection::open(chat.port).await?;
     let request = question(None, None, "accept: text/event-stream\r\n");
     let (mut first, mut whole) = (Vec::new(), Vec::new());
-    // The first few connect.
+    // The first few also connect.
     for turn in 0..turns + 10 {
         let reply = reader.ask(&request).await?.ok()?;
         anyhow::ensure!(reply.body.contains("data: [DONE]"), "{}", reply.body);

@@ -1,4 +1,4 @@
-//! The functions' processes: each started once, and again when it is asked for after it died.
+//! The functions' processes: each is started once, and again if it is needed after it has died.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,8 @@ pub struct Functions {
     cwd: PathBuf,
     environment: Environment,
     log: Log,
-    /// Locked while it starts, so that requests that come meanwhile wait for the same process.
+    /// Locked while a function starts, so that requests that arrive meanwhile wait for that
+    /// process.
     running: BTreeMap<String, Mutex<Option<Function>>>,
 }
 
@@ -49,11 +50,11 @@ impl Functions {
         }
     }
 
-    /// Starts those that do not run.
+    /// Starts those that are not running.
     ///
     /// # Errors
     ///
-    /// With the output of one that does not start.
+    /// With the output of the one that does not start.
     pub async fn start(&self) -> Result<()> {
         for name in self.running.keys() {
             self.url(name).await?;
@@ -61,7 +62,7 @@ impl Functions {
         Ok(())
     }
 
-    /// Where a function is reached; it is started if it does not run.
+    /// A function's address; the function is started if it is not running.
     pub(super) async fn url(&self, name: &str) -> Result<String> {
         let mut running = self
             .running
@@ -84,9 +85,9 @@ impl Functions {
         Ok(running.insert(function).url())
     }
 
-    /// For a function that did not answer: whether it has died, and is to be started again.
+    /// For a function that did not answer: whether it has died, and must be started again.
     ///
-    /// A process lets go of its port a moment before it is seen to have ended.
+    /// A process releases its port a moment before it can be seen to have ended.
     pub(super) async fn has_died(&self, name: &str) -> bool {
         let Some(running) = self.running.get(name) else {
             return false;
@@ -97,7 +98,7 @@ impl Functions {
         }
     }
 
-    /// Ends all of them at once, as the platform does, and kills what still runs after `limit`.
+    /// Ends all of them at once, as the platform does, and kills those still running after `limit`.
     pub async fn stop(&self, limit: Duration) {
         join_all(self.running.values().map(async |running| {
             if let Some(function) = running.lock().await.take() {

@@ -1,4 +1,4 @@
-//! Passes a request on to a function, and its answer back as it comes.
+//! Passes a request on to a function, and its answer back as it arrives.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::Functions;
 
-/// The platform's limit of a request body (4.5 MB).
+/// The platform's limit for a request body (4.5 MB).
 const BODY_LIMIT: usize = 4_500_000;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-vercel-id");
@@ -33,7 +33,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     HeaderName::from_static("keep-alive"),
 ];
 
-/// Whose address it is that the platform puts here: never what the client says.
+/// The platform writes the client's address here itself, whatever the client has sent.
 const PEER: [HeaderName; 3] = [
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("x-real-ip"),
@@ -91,13 +91,13 @@ impl Proxy {
         }
     }
 
-    /// Dropped with the client's connection, and the connection to the function with it.
+    /// Dropped when the client's connection closes, which closes the connection to the function.
     async fn send(&self, function: &str, parts: Parts, body: Bytes) -> Result<Response> {
         let mut result = self.attempt(function, &parts, &body).await?;
         if let Err(error) = &result {
-            // Asked in every case: after a death is known, the next request finds a new process.
+            // Checked in every case: once a death is known, the next request finds a new process.
             let died = self.functions.has_died(function).await;
-            // Refused, so nothing was sent: only then is it safe to send it again.
+            // The connection was refused, so nothing was sent: only then is it safe to try again.
             if died && error.is_connect() {
                 result = self.attempt(function, &parts, &body).await?;
             }
@@ -116,7 +116,7 @@ impl Proxy {
         body: &Bytes,
     ) -> Result<reqwest::Result<reqwest::Response>> {
         let url = self.functions.url(function).await?;
-        // The path is the one that was asked for: that is what a function sees after a rewrite.
+        // The path as it was requested: that is what a function sees after a rewrite.
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let request = self
             .client
@@ -132,7 +132,7 @@ impl Proxy {
 /// What the platform tells a function about its request.
 fn annotate(headers: &mut HeaderMap, peer: IpAddr, id: &str) {
     end_to_end(headers);
-    // The body is passed on whole: its length is known anew.
+    // The body is passed on whole: its length is computed anew.
     headers.remove(header::CONTENT_LENGTH);
     if let Ok(address) = HeaderValue::from_str(&peer.to_canonical().to_string()) {
         for name in PEER {
@@ -170,7 +170,7 @@ pub(super) fn new_id() -> String {
     format!("dev1::{}", Uuid::new_v4().simple())
 }
 
-/// The functions' own shape of an error.
+/// An error in the functions' own form.
 pub(super) fn error(status: StatusCode, code: &str, message: &str, id: &str) -> Response {
     let body = json!({ "error": { "code": code, "message": message }, "request_id": id });
     (status, [("x-request-id", id)], Json(body)).into_response()

@@ -18,7 +18,7 @@ struct Configuration {
     rewrites: Vec<Rewrite>,
 }
 
-/// A rule with more to it (`has`, `missing`) is refused: to ignore it would be to serve other paths
+/// A rule with more fields (`has`, `missing`) is refused: ignoring them would serve other paths
 /// than the platform does.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -8,7 +8,7 @@ use super::{
     text::{sentences, stems},
 };
 
-/// How many sentences an answer has at most.
+/// Most sentences in an answer.
 const MOST: usize = 3;
 /// A sentence worth less than this part of the best one is left out.
 const WORTH: f64 = 0.4;

@@ -1,4 +1,4 @@
-//! Reads from the messages what is asked and what it is to be answered from.
+//! Reads from the messages what is asked, and the text to answer it from.
 
 use super::{notice::without_notice, wire::Message};
 
@@ -11,13 +11,13 @@ pub(super) struct Asked {
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Source {
-    /// What the question is about, or what was found for it.
+    /// The passage that the question is about, or the ones found for it.
     Passage(String),
     /// What was said before, oldest first.
     Conversation(Vec<String>),
 }
 
-/// Nothing when there is no question: the last message is not a user's.
+/// `None` if there is no question: the last message is not a user's.
 pub(super) fn read(messages: &[Message]) -> Option<Asked> {
     let (last, earlier) = messages.split_last()?;
     if last.role != "user" {
@@ -83,6 +83,7 @@ fn question(text: &str) -> String {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::notice::NOTICE;
     use super::*;
 
     fn read_json(messages: &Value) -> Option<Asked> {
@@ -134,7 +135,7 @@ mod tests {
         let asked = read_json(&json!([
             { "role": "system", "content": "You are a teacher." },
             { "role": "user", "content": "<passage mark=\"a\">\nIt walks.\n</passage mark=\"a\">\n\nQuestion: How?" },
-            { "role": "assistant", "content": format!("{}\n\nIt walks.", answer::NOTICE) },
+            { "role": "assistant", "content": format!("{}\n\nIt walks.", NOTICE) },
             { "role": "user", "content": [{ "type": "text", "text": "My name is Ada." }] },
             { "role": "user", "content": "Who am I?" },
         ]));

@@ -1,8 +1,8 @@
-//! Sentences and words, well enough for choosing sentences by the words that they share.
+//! Sentences and words, well enough to choose sentences by shared words.
 
 use std::collections::BTreeSet;
 
-/// A sentence that goes on for longer is cut: a text without full stops must not come back whole.
+/// A longer sentence is cut: a text without full stops must not be returned whole.
 const LONGEST: usize = 500;
 
 /// Words that say nothing about the subject, or that speak about the text itself.
@@ -37,13 +37,13 @@ pub(super) fn sentences(text: &str) -> Vec<String> {
     sentences
 }
 
-/// Whether a small letter comes next: after "e.g." and in lines that were broken to a width.
+/// Whether a lower-case letter follows, as after "e.g." and in lines broken to a width.
 fn continues(rest: &mut impl Iterator<Item = char>) -> bool {
     rest.find(|character| !matches!(character, ' ' | '\t'))
         .is_some_and(char::is_lowercase)
 }
 
-/// A sentence without line breaks, list and heading marks; nothing if no word is left.
+/// A sentence without line breaks, list and heading marks; `None` if no word is left.
 fn tidy(sentence: &str) -> Option<String> {
     let words: Vec<&str> = sentence.split_whitespace().collect();
     let sentence = words.join(" ");

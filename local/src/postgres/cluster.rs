@@ -21,7 +21,7 @@ use crate::{
 
 /// How long a server whose owner was just killed may take to be gone.
 const LOCK_LIMIT: Duration = Duration::from_secs(3);
-/// How long a start may take: 0.1 s as a rule, but a server that was killed recovers its data first.
+/// How long a start may take: usually 0.1 s, but a server that was killed recovers its data first.
 const READY_LIMIT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(5);
 
@@ -59,8 +59,8 @@ pub(super) fn start(
             )
         })?;
     }
-    // We hold the lock, so no server runs here: a process that has the id in this file is another
-    // one, and PostgreSQL would refuse to start because of it.
+    // We hold the lock, so no server runs here. If a process has the id in this file, it is an
+    // unrelated one, and PostgreSQL would refuse to start because of it.
     remove(&data.join("postmaster.pid"))?;
 
     let port = ports::free()?;
@@ -110,7 +110,7 @@ pub(super) fn lock(folder: &Path) -> Result<File> {
     }
 }
 
-/// Removes a file or folder, if it is there.
+/// Removes a file or folder, if it exists.
 pub(super) fn remove(path: &Path) -> Result<()> {
     let result = if path.is_dir() {
         fs::remove_dir_all(path)
@@ -126,7 +126,7 @@ pub(super) fn remove(path: &Path) -> Result<()> {
 }
 
 fn initialise(programs: &Path, account: &Account, folder: &Path) -> Result<()> {
-    // Made beside its place and then renamed: the data are whole, or they are not there.
+    // Made beside its place and then renamed: the data are complete, or they do not exist.
     let partial = folder.join("data.partial");
     remove(&partial)?;
     let mut initdb = Command::new(programs.join("initdb"));
@@ -150,7 +150,7 @@ fn initialise(programs: &Path, account: &Account, folder: &Path) -> Result<()> {
     Ok(fs::rename(partial, folder.join("data"))?)
 }
 
-/// Data are readable by one major version only.
+/// Only one major version can read the data.
 fn check_version(programs: &Path, data: &Path) -> Result<()> {
     let made_by = fs::read_to_string(data.join("PG_VERSION"))?;
     let (made_by, here) = (made_by.trim(), binaries::major(programs)?.to_string());
@@ -182,7 +182,7 @@ fn run(
         .arg(folder.join("data"))
         .arg("-p")
         .arg(port.to_string());
-    // A socket's path may have 107 bytes at most, which a cache folder may well exceed: none.
+    // No Unix socket: its path may have at most 107 bytes, which a cache folder may well exceed.
     let mut settings = vec!["listen_addresses=127.0.0.1", "unix_socket_directories="];
     settings.push("max_connections=300");
     if kind == Kind::Temporary {
@@ -210,7 +210,7 @@ impl Process {
         let _ = self.watchdog.wait();
     }
 
-    /// Waits until the server says so itself, in the file in which `pg_ctl` reads it.
+    /// Waits until the server itself says that it is ready, in the file that `pg_ctl` reads.
     fn ready(&mut self, data: &Path) -> Result<()> {
         let since = Instant::now();
         while since.elapsed() < READY_LIMIT {

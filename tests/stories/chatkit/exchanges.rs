@@ -1,5 +1,5 @@
-//! The events of a turn, in the shape and the order of the protocol's own server. Ids and times are
-//! written as names, the pieces of an answer as one.
+//! The events of a turn, in the shape and order of the protocol's own server. Ids and times are
+//! written as names, and the pieces of an answer as one.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -112,7 +112,7 @@ async fn a_stream_has_the_headers_of_one_and_an_address_under_api_too() {
     let chatkit = world.chatkit().await;
     let body = json!({ "type": "threads.create", "params": { "input": input("hi") } });
     for path in ["/chatkit", "/api/chatkit", "/some/prefix/chatkit"] {
-        // The type alone decides, whatever a client accepts.
+        // Only the type decides, whatever a client accepts.
         let request = chatkit.request(Method::POST, path).json(&body);
         let reply = Reply::of(request.header("accept", "application/json")).await;
         assert_eq!(reply.status, 200, "{path} {reply:?}");
@@ -186,7 +186,7 @@ async fn a_question_about_a_passage_comes_back_with_it_and_with_its_options() {
 }
 
 #[tokio::test]
-async fn a_passage_that_is_blank_is_none() {
+async fn a_blank_passage_is_ignored() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
@@ -246,7 +246,7 @@ async fn a_question_with_a_tag_comes_back_with_it_and_the_model_reads_its_text()
     let events = reader
         .events("threads.create", &json!({ "input": input }))
         .await;
-    // What a page may leave out is filled in, but for the group.
+    // What a page may leave out is filled in, except for the group.
     let content = json!([
         { "type": "input_text", "text": "See " },
         { "type": "input_tag", "id": "ch3", "text": "Chapter 3", "data": { "href": "/ch3" }, "interactive": false },
@@ -279,7 +279,7 @@ async fn what_the_widget_may_leave_out_may_be_left_out() {
     }
 }
 
-/// The protocol's own server tells no reason, with the code `stream.error`.
+/// The protocol's own server gives no reason, only the code `stream.error`.
 #[tokio::test]
 async fn an_answer_that_fails_is_an_error_for_people_and_the_question_stays() {
     let world = World::new().await;

@@ -1,5 +1,5 @@
-//! What a database or a network may do to a turn of this route. For each fault the outcome for
-//! the reader, what is stored afterwards, and that the next request is fine.
+//! What a database or a network may do to a turn of this route. For each fault: the outcome for the
+//! reader, what is stored afterwards, and that the next request works.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::harness::{Fault, Proxy, World};
 
 const FAULTS: [Fault; 3] = [Fault::Refuse, Fault::Silence, Fault::BlackHole];
 
-/// Short limits, so that a fault is over soon; long enough for two busy cores.
+/// Time limits short enough for a fault to be over soon, and long enough for two busy cores.
 async fn hurried() -> (World, Proxy) {
     let (world, proxy) = behind_proxy().await;
     let world = world
@@ -68,7 +68,7 @@ async fn before_the_question_is_stored(fault: Fault) {
     let streams = asks.iter().map(async |(kind, params)| {
         let events = reader.events(kind, params).await;
         assert_eq!(kinds(&events), ["error"], "{fault:?} {kind}");
-        // Only its question is stored.
+        // Only a retry's question is stored already.
         let retry = failure(&events).1;
         assert_eq!(
             retry,
@@ -161,7 +161,7 @@ async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twic
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
     let charged = "select sum(asked) from networks";
-    // The statement before the model, then the one after.
+    // The statement before the model, then the one after it.
     let Turn {
         thread, question, ..
     } = reader.begin("warm up").await;
@@ -189,7 +189,7 @@ async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twic
     assert_eq!(world.database.counts().await, (2, 8));
     assert_eq!(world.database.rows(charged).await, [["4"]]);
 
-    // A retry's, before and after.
+    // Those of a retry, before and after.
     proxy.lose_next_reply();
     reader.retry(&thread, &question).await;
     assert_eq!(world.database.counts().await, (2, 4));
@@ -208,7 +208,7 @@ async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twic
         ["user: warm up", "assistant: At last."]
     );
 
-    // What is no turn.
+    // Requests other than turns.
     proxy.lose_next_reply();
     let params = json!({ "thread_id": thread, "item_ids": ["x"], "kind": "positive" });
     reader.json("items.feedback", &params).await;

@@ -35,7 +35,7 @@ async fn feedback_is_stored_once_an_item_and_may_change_its_mind() {
         [[&*answer, "negative", "t"]]
     );
 
-    // The widget names all that it has seen, what was never stored and the same thing twice, too.
+    // The widget names all that it has seen, also what was never stored, and some things twice.
     let seen = json!([question, answer, answer, UNKNOWN, "progress_1", "💡", ""]);
     say(&reader, &thread, seen, "positive").await;
     let kinds = "select distinct kind from message_feedback";
@@ -43,7 +43,7 @@ async fn feedback_is_stored_once_an_item_and_may_change_its_mind() {
     let sessions = "select distinct session_id from message_feedback";
     assert_eq!(world.database.rows(sessions).await, [[&*thread]]);
 
-    // An answer that was replaced had its feedback all the same; a deleted thread takes it along.
+    // The feedback of a replaced answer stays; deleting the thread deletes it.
     reader.retry(&thread, &question).await;
     let old = format!("select kind from message_feedback where item_id = '{answer}'");
     assert_eq!(world.database.rows(&old).await, [["positive"]]);
@@ -116,11 +116,11 @@ async fn the_operator_reads_it_with_the_documented_query() {
         "negative",
     )
     .await;
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
-    let mut queries = readme.split("```sql\n").skip(1);
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/chatkit.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let mut queries = document.split("```sql\n").skip(1);
     let query = queries.find(|query| query.contains("message_feedback"));
-    let query = query.expect("no query of message_feedback in the README");
+    let query = query.expect("no query of message_feedback in docs/chatkit.md");
     let query = query.split("```").next().unwrap();
     let rows = world.database.rows(query).await;
     let told: Vec<_> = rows.iter().map(|row| row.join(" ")).collect();

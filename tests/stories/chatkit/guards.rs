@@ -8,7 +8,7 @@ use crate::harness::World;
 use crate::harness::chatkit::{Reader, Turn, input, kinds};
 use crate::harness::model::{Script, held, held_halfway};
 
-/// Whether a wait is named in words.
+/// Whether the message names a wait in words.
 fn names_a_wait(message: &str) -> bool {
     let number = message.chars().any(|c| c.is_ascii_digit());
     let units = ["second", "minute", "hour"];
@@ -23,7 +23,7 @@ async fn stored(world: &World) -> Vec<Vec<String>> {
     world.database.rows(sql).await
 }
 
-/// Checks that asking is refused in every way of it, with nothing stored and nothing asked.
+/// Checks that every way of asking is refused, with nothing stored and the model not asked.
 async fn refused(world: &World, reader: &Reader<'_>, requests: &[(&str, Value)]) -> Vec<String> {
     let (before, calls) = (stored(world).await, world.model.asked().len());
     let mut messages = Vec::new();
@@ -34,7 +34,7 @@ async fn refused(world: &World, reader: &Reader<'_>, requests: &[(&str, Value)])
         let events = reader.events(kind, params).await;
         assert_eq!(kinds(&events), ["error"], "{kind}");
         let (message, retry) = failure(&events);
-        // Only its question is stored.
+        // Only a retry's question is stored already.
         assert_eq!(retry, *kind == "threads.retry_after_item", "{kind}");
         messages.push(message);
     }
@@ -43,7 +43,7 @@ async fn refused(world: &World, reader: &Reader<'_>, requests: &[(&str, Value)])
     messages
 }
 
-/// All that asks the model.
+/// All requests that ask the model.
 fn questions(turn: &Turn) -> [(&'static str, Value); 3] {
     let Turn {
         thread, question, ..
@@ -62,7 +62,7 @@ fn questions(turn: &Turn) -> [(&'static str, Value); 3] {
 }
 
 #[tokio::test]
-async fn who_asks_too_fast_is_told_how_long_to_wait_and_may_read_meanwhile() {
+async fn a_reader_who_asks_too_fast_is_told_how_long_to_wait_and_may_read_meanwhile() {
     let world = World::new().await.guarded();
     let world = world
         .with("RATE_LIMIT_NETWORK_BURST", 1)
@@ -70,7 +70,7 @@ async fn who_asks_too_fast_is_told_how_long_to_wait_and_may_read_meanwhile() {
     let (chatkit, other) = (world.chatkit().await, world.chatkit().await);
     let reader = chatkit.reader();
     let turn = reader.begin("hi").await;
-    // An instance that remembers nothing asks the database.
+    // The other instance remembers nothing and asks the database.
     for reader in [&reader, &other.known_as(reader.token())] {
         for message in refused(&world, reader, &questions(&turn)).await {
             assert!(names_a_wait(&message), "{message}");
@@ -196,7 +196,7 @@ async fn a_flagged_question_is_taken_back_before_a_word_is_passed_on_and_not_kep
     assert_eq!(world.database.messages().await.len(), 2);
     assert!(!chatkit.raw_log().contains("harmful"));
 
-    // The widget is in the new thread now, which is empty and has no title made of the question.
+    // The widget is now in the new thread, which is empty and has no title made from the question.
     assert_eq!(reader.titles().await, ["-", "harmless"]);
     let thread = events[0]["thread"]["id"].as_str().unwrap();
     world.model.flag(false);
@@ -239,7 +239,7 @@ async fn a_question_without_a_verdict_is_neither_answered_nor_kept() {
     assert_eq!(reader.titles().await, ["-", "-"]);
 }
 
-/// What was answered before is not lost with a verdict that never came.
+/// An earlier answer is not lost because a verdict never came.
 #[tokio::test]
 async fn a_retry_without_a_verdict_changes_nothing() {
     let world = World::new().await.with("MODERATION", "input");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::chatkit::{Reader, input};
 use crate::harness::{Reply, World};
 
-/// The status of a request that may be answered in any way but badly.
+/// The status of a request that may be answered with anything but a 500.
 async fn survives(reader: &Reader<'_>, kind: &str, params: &Value) -> u16 {
     let reply = reader.call(kind, params).await;
     let start: String = params.to_string().chars().take(200).collect();
@@ -206,7 +206,7 @@ async fn tags_and_options_of_any_kind_do_no_harm() {
     let nested = (0..60).fold(json!(1), |inner, _| json!({ "a": [inner] }));
     let wide: serde_json::Map<_, _> = (0..20_000).map(|i| (i.to_string(), json!(i))).collect();
     for params in [
-        // What PostgreSQL's jsonb cannot hold.
+        // Texts that PostgreSQL's jsonb cannot hold.
         ask(tag("a\u{0}", "Chapter", json!({})), json!({})),
         ask(tag("a", "Chap\u{0}ter", json!({})), json!({})),
         ask(tag("a", "Chapter", json!({ "k": "\u{0}" })), json!({})),
@@ -222,7 +222,7 @@ async fn tags_and_options_of_any_kind_do_no_harm() {
             json!([{ "type": "input_tag", "id": "a", "text": "b", "group": "\u{0}" }, text]),
             json!({}),
         ),
-        // What is large, deep or odd.
+        // Large, deep and odd values.
         ask(tag("a", "Chapter", nested), json!({})),
         ask(tag("a", "Chapter", json!(wide)), json!({})),
         ask(
@@ -258,7 +258,7 @@ async fn tags_and_options_of_any_kind_do_no_harm() {
         let status = survives(&reader, "threads.create", &params).await;
         assert!(matches!(status, 200 | 400), "{status}");
     }
-    // What was taken can be read again.
+    // What was accepted can be read again.
     let page = reader.json("threads.list", &json!({ "limit": 100 })).await;
     for thread in page["data"].as_array().unwrap() {
         reader.get(thread["id"].as_str().unwrap()).await;

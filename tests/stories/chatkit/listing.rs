@@ -1,4 +1,4 @@
-//! Threads and their items as they are read again.
+//! Reading threads and their items again.
 
 use serde_json::{Value, json};
 

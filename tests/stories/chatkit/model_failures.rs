@@ -1,5 +1,5 @@
-//! The model fails, in every way that it can: the reader is told, the question stays and can be
-//! retried, nothing is stored as an answer.
+//! The model fails, in every way it can: the reader is told, the question stays and can be retried,
+//! and nothing is stored as an answer.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ async fn fails(world: &World, chatkit: &Running, script: Script) {
     let reader = chatkit.reader();
     world.model.next(script.clone());
     let first = told(chatkit, reader.create("first").await);
-    // The title comes all the same, at the latest after the error.
+    // The title comes all the same, after the error at the latest.
     assert_eq!(
         kinds(&first)
             .iter()

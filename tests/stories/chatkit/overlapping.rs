@@ -35,7 +35,7 @@ async fn of_two_retries_the_newer_ones_answer_stays() {
     let texts = ["user: hi", "assistant: Newer."];
     assert_eq!(reader.texts(&turn.thread).await, texts);
 
-    // Also where the older one is faster.
+    // Also if the older one is faster.
     let older = held_retry(&world, &reader, &turn).await;
     let newer = held_retry(&world, &reader, &turn).await;
     world.model.release();
@@ -105,7 +105,7 @@ async fn a_retry_that_an_ending_instance_cuts_short_keeps_the_old_answer() {
 }
 
 #[tokio::test]
-async fn who_is_refused_is_given_no_token() {
+async fn a_reader_who_is_refused_is_given_no_token() {
     let world = World::new().await.with("RATE_LIMIT_NETWORK_PER_DAY", 1);
     let chatkit = world.chatkit().await;
     let params: Value = json!({ "input": input("hi") });

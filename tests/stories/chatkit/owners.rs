@@ -1,4 +1,4 @@
-//! Whose a thread is: nobody else can see it, use it or find out that it is there.
+//! The owner of a thread: nobody else can see it, use it or find out that it exists.
 
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::UNKNOWN;
 use crate::harness::chatkit::{Reader, Turn, input};
 use crate::harness::{Reply, World};
 
-/// Everything that can be done with a thread and an item in it, but for deleting it.
+/// Everything that can be done with a thread and an item in it, except deleting it.
 fn requests(thread: &str, item: &str) -> Vec<(&'static str, Value)> {
     vec![
         ("threads.get_by_id", json!({ "thread_id": thread })),
@@ -37,7 +37,7 @@ fn requests(thread: &str, item: &str) -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// All of an answer but what differs between any two.
+/// All of an answer except what differs between any two.
 fn told(reply: &Reply) -> (u16, String, HeaderMap) {
     let id = reply.header("x-request-id").unwrap();
     let text = reply.text.replace(id, "…");
@@ -48,12 +48,12 @@ fn told(reply: &Reply) -> (u16, String, HeaderMap) {
     (reply.status, text, headers)
 }
 
-/// Checks that a thread of somebody else is no different from one that is not there.
+/// Checks that somebody else's thread looks just like one that does not exist.
 async fn is_hidden_from(reader: &Reader<'_>, thread: &str, item: &str) {
     let unknown = requests(UNKNOWN, UNKNOWN);
     for ((kind, params), (_, other)) in requests(thread, item).iter().zip(&unknown) {
         let foreign = reader.call(kind, params).await;
-        // With an item that is there, too.
+        // With an item that exists, too.
         let mut mixed = other.clone();
         for key in ["item_id", "after"] {
             if *kind != "threads.list" && params.get(key).is_some() {
@@ -98,7 +98,7 @@ async fn a_thread_is_its_owners_alone_and_for_others_like_one_that_is_not_there(
     assert_eq!(world.model.asked().len(), calls);
     assert_eq!(owner.titles().await, ["A secret"]);
     assert_eq!(other.titles().await, ["Something else"]);
-    // Another's item in one's own thread.
+    // Another reader's item in one's own thread.
     for (kind, params) in [
         (
             "items.list",

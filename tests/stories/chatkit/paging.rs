@@ -37,7 +37,7 @@ async fn a_long_thread_is_paged_through_in_both_directions_also_where_times_tie(
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
     let thread = reader.begin("0").await.thread;
-    // In groups of the same moment, with what readers never see in between.
+    // In groups of the same moment, with messages in between that readers never see.
     let more = format!(
         "insert into messages (id, session_id, role, content, created_at)
          select gen_random_uuid(), '{thread}',
@@ -104,7 +104,7 @@ async fn many_threads_are_paged_through_in_both_directions_also_where_times_tie(
 }
 
 #[tokio::test]
-async fn a_limit_that_is_none_is_twenty_and_one_that_is_too_large_a_hundred() {
+async fn a_page_has_twenty_entries_without_a_valid_limit_and_never_more_than_a_hundred() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
@@ -137,7 +137,7 @@ async fn a_limit_that_is_none_is_twenty_and_one_that_is_too_large_a_hundred() {
     }
 }
 
-/// Stores that begin again there send a widget in circles.
+/// A store that started again from the beginning would send a widget in circles.
 #[tokio::test]
 async fn a_cursor_that_is_not_in_the_list_is_refused() {
     let world = World::new().await;

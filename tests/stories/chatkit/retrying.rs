@@ -45,7 +45,7 @@ async fn a_retried_question_gets_a_new_answer_and_what_came_after_it_is_gone() {
     let text = "select content from messages where reply_to = (select id from messages where content = 'What is it?')";
     assert_eq!(world.database.rows(text).await, [["Something else."]]);
 
-    // Of the first question the past is empty.
+    // Nothing comes before the first question.
     let first = items[0]["id"].as_str().unwrap();
     reader.retry(&thread, first).await;
     assert_eq!(
@@ -100,7 +100,7 @@ async fn a_retry_that_fails_keeps_the_old_answer_and_all_that_follows() {
 }
 
 #[tokio::test]
-async fn of_a_retry_that_is_stopped_what_was_written_takes_the_old_answers_place() {
+async fn what_a_stopped_retry_has_written_takes_the_old_answers_place() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
@@ -152,11 +152,12 @@ async fn what_is_asked_while_an_earlier_question_is_retried_is_not_lost() {
 }
 
 #[tokio::test]
-async fn who_stops_an_answer_and_asks_again_at_once_finds_the_new_answer_alone() {
+async fn a_reader_who_stops_an_answer_and_asks_again_at_once_finds_only_the_new_answer() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
-    // That its reader has left is noticed when it speaks again, which is later than the retry.
+    // The model's next words, by which the function notices that the reader has left, come later
+    // than the retry.
     let script = Script::begin().words("Half an ");
     let script = script.wait(Duration::from_secs(1)).words("answer ");
     let script = script.wait(Duration::from_millis(100)).words("is ");
@@ -170,7 +171,7 @@ async fn who_stops_an_answer_and_asks_again_at_once_finds_the_new_answer_alone()
         ["thread_id", "id"].map(|key| events[1]["item"][key].as_str().unwrap());
     reader.retry(thread, question).await;
     world.model.was_hung_up().await;
-    // It waits for its turns.
+    // The function waits for its turns before it ends.
     let ended = chatkit.function.terminate(Duration::from_secs(10)).await;
     assert!(ended.unwrap().success());
     let expected = ["user: hi".to_owned(), format!("assistant: {ANSWER}")];

@@ -1,4 +1,4 @@
-//! The objects and events of the protocol, with names in the place of ids and times.
+//! The objects and events of the protocol, with names in place of ids and times.
 
 use serde_json::{Value, json};
 

@@ -38,7 +38,7 @@ async fn a_title_is_the_first_question_cut_at_a_word() {
         assert_eq!(events[4]["thread"]["title"], title, "{question:?}");
         assert_eq!(reader.titles().await[0], title);
     }
-    // Where there is no word's end to cut at, and where an emoji is several characters.
+    // Without the end of a word to cut at, and with an emoji of several characters.
     for question in [
         "x".repeat(500),
         "🤖".repeat(300),

@@ -1,4 +1,4 @@
-//! The token that a reader is known by: who gets one, how it is sent, what is stored of it.
+//! The token that a reader is known by: when it is issued, how it is sent, what is stored of it.
 
 use reqwest::RequestBuilder;
 use serde_json::json;
@@ -34,7 +34,7 @@ fn issued(reply: &Reply) -> (Option<String>, Option<String>) {
 }
 
 #[tokio::test]
-async fn who_comes_without_a_token_gets_one_once_in_a_way_that_suits_their_page() {
+async fn a_reader_without_a_token_gets_one_once_in_a_way_that_suits_their_page() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;
     let mut tokens = Vec::new();
@@ -48,7 +48,7 @@ async fn who_comes_without_a_token_gets_one_once_in_a_way_that_suits_their_page(
     for request in [
         create(&chatkit),
         same_site("https://site.example"),
-        // On the list, and the site itself.
+        // On the list, but also the site itself.
         same_site(PAGE),
     ] {
         let (cookie, header) = issued(&Reply::of(request).await);
@@ -166,7 +166,7 @@ async fn a_token_is_sent_as_a_cookie_or_in_a_header_which_wins() {
 }
 
 #[tokio::test]
-async fn what_has_not_the_form_of_a_token_is_none() {
+async fn anything_not_shaped_like_a_token_is_ignored() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();

@@ -1,4 +1,4 @@
-//! Turns as they happen: the question at once, the words as they are spoken, and what becomes of a
+//! Turns as they happen: the question at once, the words as they are written, and what becomes of a
 //! turn whose reader leaves.
 
 use std::time::Duration;
@@ -182,7 +182,7 @@ async fn signs_of_life(mut stream: Stream, count: usize, world: &World) {
 }
 
 #[tokio::test]
-async fn a_silence_is_filled_with_progress_and_who_leaves_in_it_keeps_the_question() {
+async fn a_silence_is_filled_with_progress_and_a_reader_who_leaves_in_it_keeps_the_question() {
     let worlds = [World::new().await, World::new().await, World::new().await];
     let mut functions = Vec::new();
     for (world, script) in worlds.iter().zip([held(), held_halfway(), held()]) {
@@ -288,7 +288,7 @@ async fn a_turn_costs_one_round_trip_before_the_model_and_one_after() {
     for (i, (kind, params, first)) in [
         ("threads.create", json!({ "input": input("create") }), 1),
         ("threads.add_user_message", ask, 1),
-        // It looks up what was asked.
+        // A retry looks up what was asked.
         ("threads.retry_after_item", again, 2),
     ]
     .iter()

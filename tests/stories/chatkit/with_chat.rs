@@ -1,5 +1,5 @@
-//! The other route, on the same conversations: what has an owner opens to the owner alone there,
-//! too, and what has none stays as it was.
+//! The route `/chat` on the same conversations: one with an owner is open only to its owner there,
+//! too, and one without an owner stays as it was.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::harness::chatkit::{Reader, Turn, input};
 use crate::harness::model::Script;
 use crate::harness::{Reply, Running, World};
 
-/// A request to `/chat` of this reader, who sends the token in a header or as a cookie.
+/// A request of this reader to `/chat`, with the token in a header or as a cookie.
 fn known(request: RequestBuilder, reader: &Reader<'_>, cookie: bool) -> RequestBuilder {
     match &reader.token {
         Some(token) if cookie => request.header("cookie", format!("__Host-reader={token}")),
@@ -92,11 +92,11 @@ async fn its_owner_goes_on_with_it_there_reads_it_and_deletes_it() {
 }
 
 #[tokio::test]
-async fn what_was_begun_there_is_open_to_who_knows_its_id_and_is_no_thread() {
+async fn what_was_begun_there_is_open_to_anybody_who_knows_its_id_and_is_no_thread() {
     let world = World::new().await;
     let (chatkit, chat) = (world.chatkit().await, world.chat().await);
     let reader = chatkit.reader();
-    // Also by somebody who happens to have a token.
+    // Also with a token, which does not matter here.
     for cookie in [false, true] {
         let body = json!({ "message": "hi" });
         let request = chat.request(Method::POST, "/chat").json(&body);
@@ -195,7 +195,7 @@ async fn an_idempotency_key_replays_an_owned_answer_to_its_owner_alone() {
     assert_eq!(keyed(&owner, "k1").await.json(), first.json());
     assert_eq!(world.model.asked().len(), calls, "it is replayed");
 
-    // Nor does a stranger who is first take the owner's key away.
+    // A stranger who uses the key first does not take it away from the owner.
     let strange = keyed(&others[0], "k2").await;
     assert_ne!(strange.field("session_id"), thread);
     let own = keyed(&owner, "k2").await;
@@ -204,7 +204,7 @@ async fn an_idempotency_key_replays_an_owned_answer_to_its_owner_alone() {
         "{own:?}"
     );
 
-    // Nor is a question that failed taken up by somebody else.
+    // A question that failed is not taken up by somebody else.
     world
         .model
         .next(Script::refusal(401, "", "invalid_api_key"));
@@ -226,7 +226,7 @@ async fn what_its_owner_is_refused_there_tells_nobody_else_that_it_is_there() {
     for i in 1..5 {
         owner.ask(&thread, &i.to_string()).await;
     }
-    // The instance remembers it.
+    // The instance remembers the refusal.
     let refused = Reply::of(known(ask(&chat, &thread, "too fast"), &owner, false)).await;
     assert_eq!(refused.error(), (429, "rate_limited".into()));
     let other = Reply::of(ask(&chat, &thread, "hi")).await;

@@ -45,7 +45,7 @@ impl Client<'_> {
             .collect()
     }
 
-    /// A request that is answered with JSON of this very schema, of all that the path may answer.
+    /// A request that is answered with JSON of exactly this schema, one of several for the path.
     async fn get(&mut self, reader: &Reader<'_>, kind: &str, params: Value, schema: &str) -> Value {
         let reply = self.call(reader, kind, params, 200).await;
         let body = reply.json();
@@ -80,7 +80,7 @@ impl Client<'_> {
         self.get(&reader, "threads.get_by_id", params, "Thread")
             .await;
 
-        // In a silence there are signs of life.
+        // A silence is filled with signs of life.
         world.model.next(held());
         let params = json!({ "thread_id": thread, "item_id": question });
         let request = reader.request("threads.retry_after_item", &params);
@@ -105,7 +105,7 @@ impl Client<'_> {
             .check_request(&Method::POST, "/chatkit", &body);
     }
 
-    /// Failures that a reader should read are events.
+    /// Failures that readers should be told of are events.
     async fn failed_turns(&mut self, world: &World) {
         let create = || json!({ "input": input("hi") });
         let chatkit = world.chatkit().await;
@@ -179,7 +179,7 @@ impl Client<'_> {
         );
     }
 
-    /// Who comes without one is issued one, in a way that suits their page.
+    /// A reader without a token is issued one, in a way that suits their page.
     async fn tokens(&mut self, world: &World) {
         let chatkit = world.chatkit().await;
         let params = json!({ "input": input("hi") });

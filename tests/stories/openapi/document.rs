@@ -1,4 +1,4 @@
-//! The document, and what holds a response against it.
+//! The document, and the checks of responses against it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::harness::Reply;
 /// Responses that belong to no operation: another method, and another path.
 const ELSEWHERE: [(u16, &str); 2] = [(405, "MethodNotAllowed"), (404, "NothingHere")];
 
-/// Headers of HTTP itself, and the one that the document has as `content`.
+/// Headers of HTTP itself, and the one that the document describes as `content`.
 const OF_HTTP: [&str; 4] = [
     "content-length",
     "content-type",
@@ -56,11 +56,11 @@ impl Place {
     }
 }
 
-/// Which response was seen, or is documented: the operation, the status, and the error's code or
+/// A response that was seen, or is documented: the operation, the status, and the error's code or
 /// the content type.
 pub(super) type Kind = (String, u16, String);
 
-/// A kind of a request, of an event or of what they hold: the place of the union, and the type.
+/// A kind of request, of event or of their contents: the place of the union, and the type.
 pub(super) type Variant = (String, String);
 
 /// The document, and what was seen of it.
@@ -68,7 +68,7 @@ pub(super) struct Contract {
     pub(super) document: Value,
     pub(super) seen: BTreeSet<Kind>,
     pub(super) seen_variants: BTreeSet<Variant>,
-    /// The end of a stream of the AI SDK's, which is no JSON.
+    /// Whether the end of an AI SDK stream, which is not JSON, was seen.
     pub(super) seen_done: bool,
 }
 
@@ -87,7 +87,7 @@ impl Contract {
         value.unwrap_or_else(|| panic!("the document has no {}", place.0))
     }
 
-    /// The child with this key, behind its reference if it is one.
+    /// The child with this key; if it is a reference, what it refers to.
     fn child(&self, place: &Place, key: &str) -> Option<Place> {
         let child = place.child(key);
         let value = self.document.pointer(&child.0)?;
@@ -128,7 +128,7 @@ impl Contract {
         responses
     }
 
-    /// The error codes of a response; none where it is no error.
+    /// The error codes of a response; empty if it is not an error.
     pub(super) fn codes(&self, response: &Place) -> BTreeSet<&str> {
         let schema =
             "/content/application~1json/schema/allOf/1/properties/error/properties/code/enum";
@@ -169,7 +169,7 @@ impl Contract {
         variants
     }
 
-    /// Holds a request that was accepted against the document.
+    /// Checks an accepted request against the document.
     pub(super) fn check_request(&mut self, method: &Method, path: &str, body: &Value) {
         let operation = Place("/paths".into())
             .child(path)
@@ -179,7 +179,7 @@ impl Contract {
         self.check_value(&schema.unwrap(), body);
     }
 
-    /// Holds a response against the document.
+    /// Checks a response against the document.
     pub(super) fn check(&mut self, method: &Method, url: &str, reply: &Reply) {
         let path = url.split('?').next().unwrap();
         let path = path.strip_prefix("/api").unwrap_or(path);
@@ -276,13 +276,13 @@ impl Contract {
 
     fn check_stream(&mut self, event: &Place, text: &str) {
         let data = event.child("properties").child("data");
-        // Where an event's data may also be `[DONE]`, it is the second of two.
+        // If an event's data may also be `[DONE]`, the JSON is the second of two alternatives.
         let json = match self.get(&data).get("anyOf") {
             Some(_) => data.child("anyOf").child("1"),
             None => data.clone(),
         };
         let part = self.child(&json, "contentSchema").unwrap();
-        // ChatKit is not known to take comments.
+        // ChatKit is not known to accept comments.
         let comments = json.0 != data.0;
         assert!(text.ends_with("\n\n"), "{text:?}");
         for frame in text.split_terminator("\n\n") {
@@ -296,7 +296,7 @@ impl Contract {
                 self.seen_done = true;
                 continue;
             }
-            // Of JSON in a string validators take no notice.
+            // Validators do not look into JSON in a string.
             let value = serde_json::from_str(data).unwrap_or_else(|_| panic!("{data:?}"));
             self.check_value(&part, &value);
         }
@@ -307,7 +307,7 @@ impl Contract {
         self.note(schema, value);
     }
 
-    /// Notes which variants of unions a valid value has.
+    /// Notes which variants of unions occur in a valid value.
     fn note(&mut self, schema: &Place, value: &Value) {
         let definition = self.get(schema);
         let mapping = &definition["discriminator"]["mapping"];
@@ -333,7 +333,7 @@ impl Contract {
         }
     }
 
-    /// Holds every example of a body against its schema; how many there are.
+    /// Checks every example of a body against its schema; returns how many there are.
     pub(super) fn check_examples(mut self) -> usize {
         let mut bodies = Vec::new();
         for (_, operation) in self.operations() {
@@ -363,7 +363,8 @@ impl Contract {
         checked
     }
 
-    /// Also refuses fields that the document does not have: clients may ignore them, we may not.
+    /// Also refuses fields that are not in the document: clients may ignore them, the functions
+    /// must not send them.
     pub(super) fn validate(&self, schema: &Place, value: &Value) {
         let mut root = self.document.clone();
         close(&mut root["components"]["schemas"]);
@@ -382,7 +383,7 @@ fn behind(reference: &str) -> Place {
     Place(reference.strip_prefix('#').unwrap().to_owned())
 }
 
-/// Lets objects have no fields but those that are listed.
+/// Allows objects only the fields that are listed.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {

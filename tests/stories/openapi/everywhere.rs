@@ -77,7 +77,7 @@ impl Client<'_> {
         }
     }
 
-    /// An operation for a page that may call, for one that may not, and for none.
+    /// An operation called by a page that may call, by one that may not, and by no page.
     async fn pages(&mut self, function: &Running, method: &Method, path: &str) {
         let from =
             |origin: &'static str| move |request: RequestBuilder| request.header("origin", origin);
@@ -99,8 +99,8 @@ impl Client<'_> {
             .await;
     }
 
-    /// What cannot be brought about from outside, made by the edge itself in this process: bodies
-    /// that break off, handlers that panic, and codes that no function answers yet.
+    /// What cannot be provoked from outside, so the edge itself answers it in this process: bodies
+    /// that break off, handlers that panic, and codes that no function uses yet.
     async fn edge(&mut self, world: &World) {
         let settings = Settings::from_variables(world.settings().iter().cloned());
         let app = Arc::new(App::new(settings));
@@ -136,7 +136,7 @@ impl Client<'_> {
     }
 }
 
-/// What the edge makes of a request, without a server.
+/// What the edge answers to a request, without a server.
 async fn answer<B>(route: &Route, app: &Arc<App>, request: http::Request<B>) -> Reply
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin,
@@ -150,7 +150,7 @@ where
     Reply {
         status: parts.status.as_u16(),
         headers: parts.headers,
-        // A server sends none to who asks for the head alone.
+        // A server sends no body in answer to HEAD.
         text: if head {
             String::new()
         } else {
