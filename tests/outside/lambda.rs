@@ -1,16 +1,5 @@
 //! The functions on AWS Lambda, under the emulator of cargo-lambda: a real runtime API and its
-//! function URLs. Apart from the suite, for it needs that program: `.ci/run` runs it.
-
-#![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
-#![allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the harness serves other tests, too"
-)]
-
-#[path = "../harness/mod.rs"]
-mod harness;
+//! function URLs.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -24,11 +13,10 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use harness::model::{ANSWER, Script};
-use harness::stream::told;
-use harness::{Log, PAGE, Reply, Running, World};
-
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use super::ROOT;
+use crate::harness::model::{ANSWER, Script};
+use crate::harness::stream::told;
+use crate::harness::{Log, PAGE, Reply, Running, World};
 
 /// A function that asks an emulator of its own for requests. It ends with that, however the test
 /// ends: the harness sees to it that no emulator is left.
@@ -49,7 +37,7 @@ async fn lambda(world: &World, name: &str, binary: &str) -> Running<Instance> {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let emulator = Function::spawn(
-        &Path::new(ROOT).join("tests/lambda/emulator.sh"),
+        &Path::new(ROOT).join("tests/outside/lambda/emulator.sh"),
         &Environment::Inherited(settings.into()),
         Path::new(ROOT),
         Arc::new(move |line| lines.lock().unwrap().push(line.to_owned())),
