@@ -63,6 +63,19 @@ impl World {
         }
     }
 
+    /// The same, its functions reaching the database at this port, where something stands before it.
+    pub async fn behind(port: u16) -> Self {
+        let mut world = Self::new().await;
+        world.set("DATABASE_URL", world.database.url_at(port));
+        world
+    }
+
+    /// The same with a proxy before the database.
+    pub async fn behind_proxy() -> (Self, Proxy) {
+        let proxy = Proxy::start().await;
+        (Self::behind(proxy.port).await, proxy)
+    }
+
     /// The same with another setting; an empty value is as good as none.
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.set(name, value);
@@ -88,6 +101,14 @@ impl World {
         self.with("RATE_LIMIT_NETWORK_PER_MINUTE", "")
             .with("RATE_LIMIT_NETWORK_PER_DAY", "")
             .with("RATE_LIMIT_CONVERSATION_PER_MINUTE", "")
+    }
+
+    /// The same with so little time for the database that a fault is over soon; enough for two busy
+    /// cores.
+    pub fn hurried(self) -> Self {
+        self.with("DATABASE_CONNECT_TIMEOUT_MS", 1_000)
+            .with("DATABASE_WAIT_TIMEOUT_MS", 1_000)
+            .with("DATABASE_STATEMENT_TIMEOUT_MS", 1_000)
     }
 
     /// Starts the function `chat`.

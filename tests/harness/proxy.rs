@@ -82,10 +82,17 @@ impl Proxy {
         *self.state.fault.lock().unwrap() = fault;
     }
 
+    /// From now on, also for those on open connections: these break, or lead into the black hole.
+    pub fn break_off(&self, fault: Fault) {
+        self.fault(fault);
+        if fault != Fault::BlackHole {
+            self.cut_all();
+        }
+    }
+
     /// The database is gone: connections break, new ones are closed at once.
     pub fn take_away(&self) {
-        self.fault(Fault::Refuse);
-        self.cut_all();
+        self.break_off(Fault::Refuse);
     }
 
     pub fn bring_back(&self) {

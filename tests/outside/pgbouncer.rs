@@ -76,9 +76,7 @@ impl Drop for PgBouncer {
 
 async fn behind_pgbouncer() -> (World, PgBouncer) {
     let pooler = PgBouncer::start().await;
-    let mut world = World::new().await;
-    world.set("DATABASE_URL", world.database.url_at(pooler.port));
-    (world, pooler)
+    (World::behind(pooler.port).await, pooler)
 }
 
 #[tokio::test]

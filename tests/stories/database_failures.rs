@@ -6,20 +6,11 @@ use serde_json::json;
 use tokio_postgres::NoTls;
 
 use crate::harness::model::held;
-use crate::harness::{Fault, Proxy, TlsFront, World, eventually};
-
-/// A world whose functions reach their database through a proxy.
-pub async fn behind_proxy() -> (World, Proxy) {
-    let proxy = Proxy::start().await;
-    let mut world = World::new().await;
-    let url = world.database.url_at(proxy.port);
-    world.set("DATABASE_URL", url);
-    (world, proxy)
-}
+use crate::harness::{Fault, TlsFront, World, eventually};
 
 #[tokio::test]
 async fn unreachable_at_the_start_it_is_found_as_soon_as_it_is_there() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     proxy.take_away();
     let chat = world.chat().await;
     let reply = chat.ask("hi").await;
@@ -35,7 +26,7 @@ async fn unreachable_at_the_start_it_is_found_as_soon_as_it_is_there() {
 
 #[tokio::test]
 async fn lost_between_two_requests_it_is_found_again() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.chat().await;
     let session = chat.ask("one").await.field("session_id");
     proxy.take_away();
@@ -51,7 +42,7 @@ async fn lost_between_two_requests_it_is_found_again() {
 
 #[tokio::test]
 async fn lost_while_the_model_speaks_the_answer_is_not_claimed_to_be_stored() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.chat().await;
     world.model.next(held());
     let ask = chat.ask("hi");
@@ -67,7 +58,7 @@ async fn lost_while_the_model_speaks_the_answer_is_not_claimed_to_be_stored() {
 
 #[tokio::test]
 async fn a_pooled_connection_that_the_server_has_closed_is_replaced_unnoticed() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.chat().await;
     assert_eq!(chat.ask("hi").await.status, 200);
     proxy.cut_all();
@@ -84,7 +75,7 @@ async fn a_pooled_connection_that_the_server_has_closed_is_replaced_unnoticed() 
 
 #[tokio::test]
 async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twice() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.chat().await;
     let session = chat.ask("one").await.field("session_id");
 
@@ -122,7 +113,7 @@ async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twic
 
 #[tokio::test]
 async fn a_statement_that_does_not_end_fails_in_its_time_and_its_connection_is_thrown_away() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let world = world.with("DATABASE_STATEMENT_TIMEOUT_MS", 1_000);
     let chat = world.chat().await;
     assert_eq!(chat.ask("hi").await.status, 200);
@@ -188,7 +179,7 @@ async fn a_question_is_committed_before_the_model_is_asked() {
 
 #[tokio::test]
 async fn an_instance_connects_while_it_waits_for_its_first_request() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.chat().await;
     let connected = eventually(async || {
         let sessions = format!(
@@ -208,7 +199,7 @@ async fn an_instance_connects_while_it_waits_for_its_first_request() {
 
 #[tokio::test]
 async fn who_comes_while_the_first_connection_is_made_waits_for_it() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     proxy.fault(Fault::Asleep(Duration::from_millis(500)));
     let chat = world.chat().await;
     let asks = (0..4).map(|_| chat.ask("hi"));
@@ -222,7 +213,7 @@ async fn who_comes_while_the_first_connection_is_made_waits_for_it() {
 
 #[tokio::test]
 async fn a_turn_costs_one_round_trip_before_the_model_and_one_after() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.chat().await;
     let session = chat.ask("warm up").await.field("session_id");
     let bodies = [

@@ -7,23 +7,12 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::database_failures::behind_proxy;
 use crate::harness::model::{Script, held_halfway};
 use crate::harness::{Fault, Reply, Running, World, eventually, signal};
 
-/// Short limits, so that a fault is over soon; long enough for two busy cores.
-async fn hurried() -> (World, crate::harness::Proxy) {
-    let (world, proxy) = behind_proxy().await;
-    let world = world
-        .with("DATABASE_CONNECT_TIMEOUT_MS", 1_000)
-        .with("DATABASE_WAIT_TIMEOUT_MS", 1_000)
-        .with("DATABASE_STATEMENT_TIMEOUT_MS", 1_000);
-    (world, proxy)
-}
-
 #[tokio::test]
 async fn a_database_that_has_to_wake_up_is_waited_for() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     proxy.fault(Fault::Asleep(Duration::from_secs(1)));
     let chat = world.chat().await;
     assert_eq!(chat.ask("hi").await.status, 200);
@@ -32,7 +21,7 @@ async fn a_database_that_has_to_wake_up_is_waited_for() {
 
 #[tokio::test]
 async fn a_slow_network_only_slows() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     proxy.fault(Fault::Delay(Duration::from_millis(200)));
     let chat = world.chat().await;
     assert_eq!(chat.ask("hi").await.status, 200);
@@ -42,16 +31,14 @@ async fn a_slow_network_only_slows() {
 async fn before_the_question_is_stored_every_fault_is_an_error_in_time_and_nothing_is_asked() {
     for fault in [Fault::Refuse, Fault::Silence, Fault::BlackHole] {
         for warm in [false, true] {
-            let (world, proxy) = hurried().await;
+            let (world, proxy) = World::behind_proxy().await;
+            let world = world.hurried();
             let chat = world.chat().await;
             if warm {
                 assert_eq!(chat.ask("before").await.status, 200);
             }
             let asked = world.model.asked().len();
-            proxy.fault(fault);
-            if fault != Fault::BlackHole {
-                proxy.cut_all();
-            }
+            proxy.break_off(fault);
             let started = Instant::now();
             let reply = chat.ask("hi").await;
             assert_eq!(reply.error(), (500, "database_error".into()), "{fault:?}");
@@ -67,14 +54,12 @@ async fn before_the_question_is_stored_every_fault_is_an_error_in_time_and_nothi
 #[tokio::test]
 async fn after_the_answer_is_written_every_fault_is_an_error_part_and_the_question_stays() {
     for fault in [Fault::Refuse, Fault::Silence, Fault::BlackHole] {
-        let (world, proxy) = hurried().await;
+        let (world, proxy) = World::behind_proxy().await;
+        let world = world.hurried();
         let chat = world.chat().await;
         world.model.next(held_halfway());
         let mut stream = Box::pin(chat.stream(&json!({ "message": "hi" })).await);
-        proxy.fault(fault);
-        if fault != Fault::BlackHole {
-            proxy.cut_all();
-        }
+        proxy.break_off(fault);
         world.model.release();
         stream.text("At last.").await;
         let mut last = None;
@@ -90,7 +75,8 @@ async fn after_the_answer_is_written_every_fault_is_an_error_part_and_the_questi
 
 #[tokio::test]
 async fn a_connection_that_breaks_after_any_number_of_bytes_loses_and_doubles_nothing() {
-    let (world, proxy) = hurried().await;
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.hurried();
     let mut turns = 0;
     // From within the greeting to within the replies of the statements.
     for bytes in (0..700).step_by(37) {
@@ -119,7 +105,7 @@ fn ask_at_once(chat: &Running, questions: usize) -> JoinSet<Reply> {
 
 #[tokio::test]
 async fn turns_share_a_connection_to_a_database_that_is_far_away() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let world = world.with("DATABASE_POOL_SIZE", 1);
     let chat = world.chat().await;
     assert_eq!(chat.ask("before").await.status, 200);
@@ -138,7 +124,7 @@ async fn turns_share_a_connection_to_a_database_that_is_far_away() {
 
 #[tokio::test]
 async fn a_connection_that_dies_under_several_turns_costs_none_of_them() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let world = world.with("DATABASE_POOL_SIZE", 1);
     let chat = world.chat().await;
     assert_eq!(chat.ask("before").await.status, 200);
@@ -158,7 +144,7 @@ async fn a_connection_that_dies_under_several_turns_costs_none_of_them() {
 
 #[tokio::test]
 async fn a_full_pool_is_an_error_in_its_time_and_recovers_by_itself() {
-    let (world, _proxy) = behind_proxy().await;
+    let (world, _proxy) = World::behind_proxy().await;
     let world = world
         .with("DATABASE_POOL_SIZE", 1)
         .with("DATABASE_WAIT_TIMEOUT_MS", 500);

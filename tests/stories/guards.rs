@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::database_failures::behind_proxy;
 use crate::harness::database::operate;
 use crate::harness::hot_key::hot_key;
 use crate::harness::model::{ANSWER, Script, held, held_halfway};
@@ -35,7 +34,7 @@ async fn spent(world: &World) -> i64 {
 
 #[tokio::test]
 async fn a_stranger_gets_the_burst_and_then_refusals_that_cost_no_model_call_and_no_sql() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     // So slow a pace that none comes due in the meantime.
     let world = world.guarded().with("RATE_LIMIT_NETWORK_PER_MINUTE", 1);
     let chat = world.chat().await;
@@ -344,7 +343,7 @@ async fn a_page_may_read_how_long_to_wait() {
 
 #[tokio::test]
 async fn all_guards_cost_no_round_trip() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.guarded().chat().await;
     let session = chat.ask("warm up").await.field("session_id");
     for (key, round_trips) in [("k1", 2), ("k1", 1)] {
@@ -360,7 +359,7 @@ async fn all_guards_cost_no_round_trip() {
 
 #[tokio::test]
 async fn a_statement_that_runs_twice_charges_once() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let mut world = world.guarded();
     world.set("RATE_LIMIT_NETWORK_PER_DAY", 500);
     let chat = world.chat().await;

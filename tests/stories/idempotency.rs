@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::model::{Script, held};
 use crate::harness::stream::told;
-use crate::harness::{Proxy, Reply, Running, World};
+use crate::harness::{Reply, Running, World};
 
 fn question() -> Value {
     json!({ "message": "What is a humanoid robot?" })
@@ -181,9 +181,7 @@ async fn a_key_that_cannot_be_one_is_refused() {
 
 #[tokio::test]
 async fn a_key_costs_no_round_trip_and_its_statement_may_run_twice() {
-    let proxy = Proxy::start().await;
-    let mut world = World::new().await;
-    world.set("DATABASE_URL", world.database.url_at(proxy.port));
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.chat().await;
     chat.ask("warm up").await;
     for (key, round_trips) in [("k1", 2), ("k1", 1), ("k2", 2)] {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::model::Script;
-use crate::harness::{API_KEY, Proxy, World};
+use crate::harness::{API_KEY, World};
 
 const QUESTION: &str = "my-private-question";
 const PASSAGE: &str = "my-selected-passage";
@@ -81,8 +81,7 @@ async fn a_turn_can_be_followed_from_its_request_to_its_answer() {
 
 #[tokio::test]
 async fn no_secret_and_no_text_of_the_readers_is_in_the_log_of_a_turn_that_fails() {
-    let proxy = Proxy::start().await;
-    let mut world = World::new().await;
+    let (mut world, proxy) = World::behind_proxy().await;
     let url = world
         .database
         .url_at(proxy.port)

@@ -6,38 +6,21 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{UNKNOWN, create, failure, read, read_until};
-use crate::database_failures::behind_proxy;
 use crate::harness::chatkit::{Turn, input, kinds};
 use crate::harness::model::{ANSWER, held, held_halfway};
-use crate::harness::{Fault, Proxy, World};
+use crate::harness::{Fault, World};
 
 const FAULTS: [Fault; 3] = [Fault::Refuse, Fault::Silence, Fault::BlackHole];
 
-/// Short limits, so that a fault is over soon; long enough for two busy cores.
-async fn hurried() -> (World, Proxy) {
-    let (world, proxy) = behind_proxy().await;
-    let world = world
-        .with("DATABASE_CONNECT_TIMEOUT_MS", 1_000)
-        .with("DATABASE_WAIT_TIMEOUT_MS", 1_000)
-        .with("DATABASE_STATEMENT_TIMEOUT_MS", 1_000);
-    (world, proxy)
-}
-
-fn break_off(proxy: &Proxy, fault: Fault) {
-    proxy.fault(fault);
-    if fault != Fault::BlackHole {
-        proxy.cut_all();
-    }
-}
-
 async fn before_the_question_is_stored(fault: Fault) {
-    let (world, proxy) = hurried().await;
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.hurried();
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
     let Turn {
         thread, question, ..
     } = reader.begin("before").await;
-    break_off(&proxy, fault);
+    proxy.break_off(fault);
     let thread_id = json!({ "thread_id": thread });
     let asks = [
         ("threads.create", json!({ "input": input("hi") })),
@@ -101,13 +84,14 @@ async fn before_the_question_is_stored_every_fault_is_told_in_time_and_nothing_i
 }
 
 async fn after_the_answer_is_written(fault: Fault) {
-    let (world, proxy) = hurried().await;
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.hurried();
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
     world.model.next(held_halfway());
     let mut stream = create(&reader, "hi").await;
     let begun = read_until(&mut stream, "At ").await;
-    break_off(&proxy, fault);
+    proxy.break_off(fault);
     world.model.release();
     let events = stream.events().await;
     assert_eq!(
@@ -132,7 +116,7 @@ async fn after_the_answer_is_written_every_fault_is_an_error_and_the_question_ca
 
 #[tokio::test]
 async fn a_connection_that_the_server_has_closed_is_replaced_unnoticed() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
     let Turn {
@@ -154,7 +138,7 @@ async fn a_connection_that_the_server_has_closed_is_replaced_unnoticed() {
 
 #[tokio::test]
 async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twice() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let world = world
         .guarded()
         .with("RATE_LIMIT_CONVERSATION_PER_MINUTE", 0);
@@ -221,7 +205,8 @@ async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twic
 
 #[tokio::test]
 async fn without_a_database_from_the_start_readers_are_told_and_found_again_later() {
-    let (world, proxy) = hurried().await;
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.hurried();
     proxy.take_away();
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::{create, failure, read_until};
-use crate::database_failures::behind_proxy;
 use crate::harness::World;
 use crate::harness::chatkit::{Reader, Turn, input, kinds};
 use crate::harness::model::{Script, held, held_halfway};
@@ -158,7 +157,7 @@ async fn an_instance_that_is_full_says_so_at_once() {
 
 #[tokio::test]
 async fn a_refusal_that_is_remembered_costs_no_round_trip() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let world = world.guarded().with("RATE_LIMIT_NETWORK_PER_DAY", 1);
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();

@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{add, create, read, read_until, talkative};
-use crate::database_failures::behind_proxy;
 use crate::harness::chatkit::{Turn, input, kinds, turn};
 use crate::harness::model::{ANSWER, Script, held, held_halfway};
 use crate::harness::stream::Stream;
@@ -276,7 +275,7 @@ async fn two_tabs_that_ask_in_one_thread_get_each_their_own_answer() {
 
 #[tokio::test]
 async fn a_turn_costs_one_round_trip_before_the_model_and_one_after() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let world = world.guarded();
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
