@@ -20,7 +20,7 @@ use std::time::Duration;
 use local::function::{Environment, Function};
 use serde_json::Value;
 
-pub use client::Reply;
+pub use client::{Reply, question};
 pub use database::Database;
 pub use model::ScriptedModel;
 pub use proxy::{Fault, Proxy};
@@ -28,6 +28,9 @@ pub use tls::TlsFront;
 
 /// The page that the functions of a world answer to.
 pub const PAGE: &str = "https://book.example";
+
+/// An id that no conversation and no message has.
+pub const UNKNOWN: &str = "0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e";
 
 /// A key that must show up nowhere but in requests to the model.
 pub const API_KEY: &str = "sk-test-8dY3secretKey";

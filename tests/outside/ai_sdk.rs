@@ -130,8 +130,7 @@ async fn an_error_in_the_middle_is_told_in_our_words_and_the_conversation_goes_o
 async fn an_error_before_the_first_word_is_the_error_that_every_client_gets() {
     let world = World::new().await;
     let chat = world.chat().await;
-    let refusal = Script::refusal(401, "invalid_request_error", "invalid_api_key");
-    world.model.next(refusal);
+    world.model.next(Script::refused());
     let turns = play(&chat, "conversation").await;
     let refused = &turns[0];
     assert_eq!(refused["status"], "error", "{refused:#}");

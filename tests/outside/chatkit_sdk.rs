@@ -128,7 +128,7 @@ async fn a_retry_that_fails_keeps_the_old_answer() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;
     world.model.next(Script::answer(ANSWER));
-    world.model.next(refusal());
+    world.model.next(Script::refused());
     play(&chatkit, "failing_retry").await;
     let told = world.database.messages().await;
     assert_eq!(told[1..], [format!("assistant: {ANSWER}")]);
@@ -166,8 +166,8 @@ async fn the_last_feedback_on_an_item_is_kept_also_on_one_that_was_never_stored(
 async fn an_error_before_the_first_word_leaves_the_question_which_is_retried() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;
-    world.model.next(refusal());
-    world.model.next(refusal());
+    world.model.next(Script::refused());
+    world.model.next(Script::refused());
     let seen = play(&chatkit, "early_error").await;
     let told = seen["message"].as_str().unwrap();
     assert!(told.contains("Your question is saved"), "{told}");
@@ -263,9 +263,4 @@ fn python() -> PathBuf {
         "the package is not there; run: python3 -m venv target/chatkit-sdk && target/chatkit-sdk/bin/pip install --no-deps --requirement tests/outside/chatkit_sdk/requirements.txt"
     );
     python
-}
-
-/// An answer with which a model refuses everything.
-fn refusal() -> Script {
-    Script::refusal(401, "invalid_request_error", "invalid_api_key")
 }

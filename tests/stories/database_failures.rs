@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio_postgres::NoTls;
 
 use crate::harness::model::held;
-use crate::harness::{Fault, TlsFront, World, eventually};
+use crate::harness::{Fault, TlsFront, UNKNOWN, World, eventually};
 
 #[tokio::test]
 async fn unreachable_at_the_start_it_is_found_as_soon_as_it_is_there() {
@@ -63,11 +62,7 @@ async fn a_pooled_connection_that_the_server_has_closed_is_replaced_unnoticed() 
     assert_eq!(chat.ask("hi").await.status, 200);
     proxy.cut_all();
     assert_eq!(chat.ask("hi").await.status, 200);
-    let kill = format!(
-        "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{}' and pid <> pg_backend_pid()",
-        world.database.name
-    );
-    world.database.rows(&kill).await;
+    world.database.close_connections().await;
     assert_eq!(chat.ask("hi").await.status, 200);
     assert_eq!(world.database.counts().await, (3, 6));
     assert_eq!(proxy.connections(), 3);
@@ -117,12 +112,7 @@ async fn a_statement_that_does_not_end_fails_in_its_time_and_its_connection_is_t
     let world = world.with("DATABASE_STATEMENT_TIMEOUT_MS", 1_000);
     let chat = world.chat().await;
     assert_eq!(chat.ask("hi").await.status, 200);
-    let (mut client, connection) = tokio_postgres::connect(&world.database.url, NoTls)
-        .await
-        .unwrap();
-    tokio::spawn(connection);
-    let lock = client.transaction().await.unwrap();
-    lock.batch_execute("lock table messages").await.unwrap();
+    let lock = world.database.lock_messages().await;
     let started = Instant::now();
     let reply = chat.ask("hi").await;
     assert_eq!(reply.error(), (500, "database_error".into()));
@@ -131,7 +121,7 @@ async fn a_statement_that_does_not_end_fails_in_its_time_and_its_connection_is_t
         "{:?}",
         started.elapsed()
     );
-    lock.rollback().await.unwrap();
+    lock.release().await;
     let connections = proxy.connections();
     assert_eq!(chat.ask("hi").await.status, 200);
     assert_eq!(proxy.connections(), connections + 1);
@@ -219,7 +209,7 @@ async fn a_turn_costs_one_round_trip_before_the_model_and_one_after() {
     let bodies = [
         json!({ "message": "new session" }),
         json!({ "message": "existing session", "session_id": session }),
-        json!({ "message": "unknown session", "session_id": "0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e" }),
+        json!({ "message": "unknown session", "session_id": UNKNOWN }),
         json!({ "message": "about a passage", "session_id": session, "selected_text": "A passage." }),
     ];
     for body in bodies {

@@ -150,13 +150,7 @@ async fn a_full_pool_is_an_error_in_its_time_and_recovers_by_itself() {
         .with("DATABASE_WAIT_TIMEOUT_MS", 500);
     let chat = world.chat().await;
     assert_eq!(chat.ask("before").await.status, 200);
-    let (mut client, connection) =
-        tokio_postgres::connect(&world.database.url, tokio_postgres::NoTls)
-            .await
-            .unwrap();
-    tokio::spawn(connection);
-    let lock = client.transaction().await.unwrap();
-    lock.batch_execute("lock table messages").await.unwrap();
+    let lock = world.database.lock_messages().await;
     // Eight statements may wait on a connection, and no more.
     let started = Instant::now();
     let mut turns = ask_at_once(&chat, 12);
@@ -169,7 +163,7 @@ async fn a_full_pool_is_an_error_in_its_time_and_recovers_by_itself() {
         "{:?}",
         started.elapsed()
     );
-    lock.rollback().await.unwrap();
+    lock.release().await;
     while let Some(waited) = turns.join_next().await {
         assert_eq!(waited.unwrap().status, 200);
     }
@@ -183,11 +177,7 @@ async fn an_instance_that_was_frozen_finds_its_connections_closed_and_answers_al
     for _ in 0..2 {
         assert_eq!(chat.ask("before").await.status, 200);
         signal(chat.function.pid(), "STOP");
-        let close = format!(
-            "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{}' and pid <> pg_backend_pid()",
-            world.database.name
-        );
-        world.database.rows(&close).await;
+        world.database.close_connections().await;
         signal(chat.function.pid(), "CONT");
         assert_eq!(chat.ask("after").await.status, 200);
     }

@@ -202,9 +202,7 @@ async fn a_turn_is_charged_what_it_used_and_one_that_died_what_it_might_have() {
 
     // Refused by the provider: nothing was used, however often the same is tried.
     for _ in 0..2 {
-        world
-            .model
-            .next(Script::refusal(401, "", "invalid_api_key"));
+        world.model.next(Script::refused());
         let reply = chat
             .post_with(&json!({ "message": "hi" }), ("idempotency-key", "k1"))
             .await;
@@ -444,9 +442,7 @@ async fn a_question_without_a_verdict_is_neither_answered_nor_kept() {
     assert_eq!(world.database.counts().await, (0, 0));
     // The model ran beside it, and may be billed.
     assert!(spent(&world).await > 0);
-    world
-        .model
-        .next(Script::refusal(401, "", "invalid_api_key"));
+    world.model.next(Script::refused());
     assert_eq!(
         chat.ask("who knows").await.error(),
         (500, "llm_error".into())

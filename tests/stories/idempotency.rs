@@ -1,14 +1,10 @@
 //! The same request twice is answered once.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::model::{Script, held};
 use crate::harness::stream::told;
-use crate::harness::{Reply, Running, World};
-
-fn question() -> Value {
-    json!({ "message": "What is a humanoid robot?" })
-}
+use crate::harness::{Reply, Running, World, question};
 
 async fn ask(chat: &Running, key: &str) -> Reply {
     chat.post_with(&question(), ("idempotency-key", key)).await
@@ -95,11 +91,7 @@ async fn the_same_key_with_another_question_is_refused() {
 async fn after_a_failure_the_same_request_may_try_again_with_the_question_that_is_stored() {
     let world = World::new().await;
     let chat = world.chat().await;
-    world.model.next(Script::refusal(
-        401,
-        "invalid_request_error",
-        "invalid_api_key",
-    ));
+    world.model.next(Script::refused());
     let failed = ask(&chat, "k1").await;
     assert_eq!(failed.status, 500);
     let again = ask(&chat, "k1").await;

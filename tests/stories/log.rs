@@ -91,11 +91,7 @@ async fn no_secret_and_no_text_of_the_readers_is_in_the_log_of_a_turn_that_fails
     let body = json!({ "message": QUESTION, "selected_text": PASSAGE });
     let ask = || chat.post_with(&body, ("cookie", "taste=chocolate"));
 
-    world.model.next(Script::refusal(
-        401,
-        "invalid_request_error",
-        "invalid_api_key",
-    ));
+    world.model.next(Script::refused());
     ask().await;
     let failed = chat.logged("request failed").await;
     assert_eq!(failed["code"], "llm_error");
@@ -131,9 +127,7 @@ async fn how_much_is_written_is_a_setting() {
     let world = World::new().await.with("LOG_LEVEL", "error");
     let chat = world.chat().await;
     chat.ask("hi").await;
-    world
-        .model
-        .next(Script::refusal(401, "", "invalid_api_key"));
+    world.model.next(Script::refused());
     chat.ask("hi").await;
     let failed = chat.logged("request failed").await;
     assert!(

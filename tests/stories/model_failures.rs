@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::model::Script;
+use crate::harness::model::{Script, nobody};
 use crate::harness::{API_KEY, Running, World, eventually};
 
 /// Plays one script; checks that the turn fails with `code` and leaves no trace but the question.
@@ -44,7 +44,7 @@ async fn fails_within(world: &World, hasty: &Running, script: Script, code: &str
 #[tokio::test]
 async fn it_refuses_the_key() {
     let world = World::new().await;
-    let script = Script::refusal(401, "invalid_request_error", "invalid_api_key");
+    let script = Script::refused();
     fails(&world, script, "llm_error").await;
 }
 
@@ -222,11 +222,7 @@ async fn it_reports_an_error_in_the_middle_of_its_answer() {
 async fn the_first_question_of_a_conversation_can_be_asked_again_in_it() {
     let world = World::new().await;
     let chat = world.chat().await;
-    world.model.next(Script::refusal(
-        401,
-        "invalid_request_error",
-        "invalid_api_key",
-    ));
+    world.model.next(Script::refused());
     let failed = chat.ask("the question").await;
     let failed = failed.json();
     let session = failed["session_id"].as_str().unwrap();
@@ -238,11 +234,8 @@ async fn the_first_question_of_a_conversation_can_be_asked_again_in_it() {
 
 #[tokio::test]
 async fn nobody_listens() {
-    let mut world = World::new().await;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    world.set("OPENAI_BASE_URL", format!("http://{address}/v1"));
+    let (_socket, address) = nobody();
+    let world = World::new().await.with("OPENAI_BASE_URL", address);
     let chat = world.chat().await;
     let reply = chat.ask("the question").await;
     assert_eq!(reply.error(), (500, "llm_error".into()));

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::model::{ANSWER, Script, held};
-use crate::harness::{PAGE, Reply, Running, World};
+use crate::harness::{PAGE, Reply, Running, UNKNOWN, World};
 
 async fn read(chat: &Running, query: &str) -> Reply {
     chat.get(&format!("/chat?{query}")).await
@@ -101,7 +101,7 @@ async fn a_long_conversation_is_read_page_by_page_from_its_end() {
 async fn a_conversation_that_is_not_there_is_not_found() {
     let world = World::new().await;
     let chat = world.chat().await;
-    for id in ["0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e", "not-a-uuid", ""] {
+    for id in [UNKNOWN, "not-a-uuid", ""] {
         let reply = read(&chat, &format!("session_id={id}")).await;
         assert_eq!(reply.error(), (404, "not_found".into()), "{id}");
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{UNKNOWN, create, failure, read, read_until};
+use super::{UNKNOWN, create, failure, ids, questions, read, read_until, retry};
 use crate::harness::chatkit::{Turn, input, kinds};
 use crate::harness::model::{ANSWER, held, held_halfway};
 use crate::harness::{Fault, World};
@@ -17,22 +17,10 @@ async fn before_the_question_is_stored(fault: Fault) {
     let world = world.hurried();
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
-    let Turn {
-        thread, question, ..
-    } = reader.begin("before").await;
+    let turn = reader.begin("before").await;
+    let thread = &turn.thread;
     proxy.break_off(fault);
     let thread_id = json!({ "thread_id": thread });
-    let asks = [
-        ("threads.create", json!({ "input": input("hi") })),
-        (
-            "threads.add_user_message",
-            json!({ "thread_id": thread, "input": input("hi") }),
-        ),
-        (
-            "threads.retry_after_item",
-            json!({ "thread_id": thread, "item_id": question }),
-        ),
-    ];
     let plain = [
         ("threads.get_by_id", thread_id.clone()),
         ("threads.list", json!({})),
@@ -48,6 +36,7 @@ async fn before_the_question_is_stored(fault: Fault) {
         ("threads.delete", thread_id),
     ];
     let started = Instant::now();
+    let asks = questions(&turn);
     let streams = asks.iter().map(async |(kind, params)| {
         let events = reader.events(kind, params).await;
         assert_eq!(kinds(&events), ["error"], "{fault:?} {kind}");
@@ -73,8 +62,8 @@ async fn before_the_question_is_stored(fault: Fault) {
     assert!(started.elapsed() < Duration::from_secs(5), "{fault:?}");
     assert_eq!(world.model.asked().len(), 1, "{fault:?}");
     proxy.bring_back();
-    reader.ask(&thread, "after").await;
-    assert_eq!(reader.texts(&thread).await.len(), 4);
+    reader.ask(thread, "after").await;
+    assert_eq!(reader.texts(thread).await.len(), 4);
     assert_eq!(world.database.counts().await, (1, 4));
 }
 
@@ -103,7 +92,7 @@ async fn after_the_answer_is_written(fault: Fault) {
     assert!(!kinds(&events).contains(&"thread.item.done"), "{events:#?}");
     assert_eq!(world.database.messages().await, ["user: hi"], "{fault:?}");
     proxy.bring_back();
-    let [thread, question] = ["thread_id", "id"].map(|key| begun[1]["item"][key].as_str().unwrap());
+    let [thread, question] = ids(&begun);
     reader.retry(thread, question).await;
     let texts = ["user: hi".to_owned(), format!("assistant: {ANSWER}")];
     assert_eq!(reader.texts(thread).await, texts, "{fault:?}");
@@ -179,8 +168,7 @@ async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twic
     assert_eq!(world.database.counts().await, (2, 4));
     assert_eq!(world.database.rows(charged).await, [["5"]]);
     world.model.next(held());
-    let params = json!({ "thread_id": thread, "item_id": question });
-    let mut stream = reader.stream("threads.retry_after_item", &params).await;
+    let mut stream = retry(&reader, &thread, &question).await;
     read(&mut stream, 1).await;
     world.model.was_asked(6).await;
     proxy.lose_next_reply();
