@@ -1,5 +1,6 @@
 //! One PostgreSQL for all tests, and a database for each, copied from a migrated template.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -127,6 +128,20 @@ fn server() -> &'static Server {
         migrate(&server.url(TEMPLATE)).unwrap();
         server
     })
+}
+
+/// The files of the migrations in their order, which is that of their numbers: V10 after V2.
+pub fn migrations() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort_by_key(|file| {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        // V10__name.sql
+        let (number, _) = name[1..].split_once("__").unwrap();
+        number.parse::<u32>().unwrap()
+    });
+    files
 }
 
 /// Runs the operator's program; its output either way.

@@ -1,7 +1,7 @@
 //! The operator's program.
 
 use crate::harness::Database;
-use crate::harness::database::migrate;
+use crate::harness::database::{migrate, migrations};
 
 #[tokio::test]
 async fn migrations_are_applied_once() {
@@ -26,16 +26,12 @@ async fn the_operator_is_told_what_is_missing_or_wrong() {
 #[tokio::test]
 async fn each_migration_keeps_the_conversations_that_are_there() {
     let database = Database::empty().await;
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-    let entries = std::fs::read_dir(folder).unwrap();
-    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    files.sort();
     let data = "
         insert into chat_sessions (id) values ('0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e');
         insert into messages (id, session_id, role, content)
         values (gen_random_uuid(), '0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e', 'user', 'What?'),
                (gen_random_uuid(), '0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e', 'assistant', 'That.')";
-    for (i, file) in files.iter().enumerate() {
+    for (i, file) in migrations().iter().enumerate() {
         let sql = std::fs::read_to_string(file).unwrap();
         database.rows(&sql).await;
         if i == 0 {

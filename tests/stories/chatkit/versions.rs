@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::UNKNOWN;
 use crate::harness::chatkit::Turn;
+use crate::harness::database::migrations;
 use crate::harness::{Database, World};
 
 /// The call that a function of the version before begins a turn with.
@@ -43,10 +44,7 @@ fn id(n: usize) -> String {
 #[tokio::test]
 async fn it_keeps_what_the_version_before_has_written_which_goes_on_writing() {
     let database = Database::empty().await;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-    let entries = fs::read_dir(folder).unwrap();
-    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    files.sort();
+    let files = migrations();
     let apply = async |file: &Path| database.rows(&fs::read_to_string(file).unwrap()).await;
     for file in &files[..3] {
         apply(file).await;
