@@ -160,6 +160,16 @@ pub fn held_halfway() -> Script {
     answer.finish("stop").done()
 }
 
+/// A long answer, word by word: `word0 word1 …`. Who leaves while it is spoken is noticed at once;
+/// in a silence, seconds later.
+pub fn talkative() -> Script {
+    let words = (0..200).fold(Script::begin(), |script, i| {
+        let script = script.words(&format!("word{i} "));
+        script.wait(Duration::from_millis(20))
+    });
+    words.finish("stop").done()
+}
+
 /// The address of a model that is not there, for as long as the socket is kept: nobody listens on
 /// it, and nobody else is given its port.
 pub fn nobody() -> (TcpSocket, String) {

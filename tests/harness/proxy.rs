@@ -36,6 +36,11 @@ pub enum Fault {
     ResetAfter(usize),
 }
 
+impl Fault {
+    /// The ways in which a database can be gone.
+    pub const GONE: [Self; 3] = [Self::Refuse, Self::Silence, Self::BlackHole];
+}
+
 /// A running proxy.
 pub struct Proxy {
     pub port: u16,

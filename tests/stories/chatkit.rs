@@ -1,12 +1,9 @@
 //! The route `/chatkit`: a page with the ChatKit widget in it.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::harness::UNKNOWN;
 use crate::harness::chatkit::{Reader, Turn, input};
-use crate::harness::model::Script;
 use crate::harness::stream::Stream;
 
 mod exchanges;
@@ -67,15 +64,6 @@ fn questions(turn: &Turn) -> [(&'static str, Value); 3] {
             json!({ "thread_id": thread, "item_id": question }),
         ),
     ]
-}
-
-/// A long answer, word by word: `word0 word1 …`. Who leaves while it is spoken is noticed at once.
-fn talkative() -> Script {
-    let words = (0..200).fold(Script::begin(), |script, i| {
-        let script = script.words(&format!("word{i} "));
-        script.wait(Duration::from_millis(20))
-    });
-    words.finish("stop").done()
 }
 
 /// Reads until this much of the answer has come; the events so far.

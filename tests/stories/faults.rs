@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -27,50 +28,54 @@ async fn a_slow_network_only_slows() {
     assert_eq!(chat.ask("hi").await.status, 200);
 }
 
-#[tokio::test]
-async fn before_the_question_is_stored_every_fault_is_an_error_in_time_and_nothing_is_asked() {
-    for fault in [Fault::Refuse, Fault::Silence, Fault::BlackHole] {
-        for warm in [false, true] {
-            let (world, proxy) = World::behind_proxy().await;
-            let world = world.hurried();
-            let chat = world.chat().await;
-            if warm {
-                assert_eq!(chat.ask("before").await.status, 200);
-            }
-            let asked = world.model.asked().len();
-            proxy.break_off(fault);
-            let started = Instant::now();
-            let reply = chat.ask("hi").await;
-            assert_eq!(reply.error(), (500, "database_error".into()), "{fault:?}");
-            // Connecting and one statement, with room for a busy machine.
-            assert!(started.elapsed() < Duration::from_secs(4), "{fault:?}");
-            assert_eq!(world.model.asked().len(), asked, "{fault:?}");
-            proxy.bring_back();
-            assert_eq!(chat.ask("after").await.status, 200, "{fault:?}");
+async fn before_the_question_is_stored(fault: Fault) {
+    for warm in [false, true] {
+        let (world, proxy) = World::behind_proxy().await;
+        let world = world.hurried();
+        let chat = world.chat().await;
+        if warm {
+            assert_eq!(chat.ask("before").await.status, 200);
         }
+        let asked = world.model.asked().len();
+        proxy.break_off(fault);
+        let started = Instant::now();
+        let reply = chat.ask("hi").await;
+        assert_eq!(reply.error(), (500, "database_error".into()), "{fault:?}");
+        // Connecting and one statement, with room for a busy machine.
+        assert!(started.elapsed() < Duration::from_secs(4), "{fault:?}");
+        assert_eq!(world.model.asked().len(), asked, "{fault:?}");
+        proxy.bring_back();
+        assert_eq!(chat.ask("after").await.status, 200, "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn after_the_answer_is_written_every_fault_is_an_error_part_and_the_question_stays() {
-    for fault in [Fault::Refuse, Fault::Silence, Fault::BlackHole] {
-        let (world, proxy) = World::behind_proxy().await;
-        let world = world.hurried();
-        let chat = world.chat().await;
-        world.model.next(held_halfway());
-        let mut stream = Box::pin(chat.stream(&json!({ "message": "hi" })).await);
-        proxy.break_off(fault);
-        world.model.release();
-        stream.text("At last.").await;
-        let mut last = None;
-        while let Some(part) = stream.part().await {
-            last = Some(part);
-        }
-        assert_eq!(last.unwrap()["type"], "error", "{fault:?}");
-        assert_eq!(world.database.messages().await, ["user: hi"], "{fault:?}");
-        proxy.bring_back();
-        assert_eq!(chat.ask("after").await.status, 200, "{fault:?}");
+async fn before_the_question_is_stored_every_fault_is_an_error_in_time_and_nothing_is_asked() {
+    join_all(Fault::GONE.map(before_the_question_is_stored)).await;
+}
+
+async fn after_the_answer_is_written(fault: Fault) {
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.hurried();
+    let chat = world.chat().await;
+    world.model.next(held_halfway());
+    let mut stream = chat.stream(&json!({ "message": "hi" })).await;
+    proxy.break_off(fault);
+    world.model.release();
+    stream.text("At last.").await;
+    let mut last = None;
+    while let Some(part) = stream.part().await {
+        last = Some(part);
     }
+    assert_eq!(last.unwrap()["type"], "error", "{fault:?}");
+    assert_eq!(world.database.messages().await, ["user: hi"], "{fault:?}");
+    proxy.bring_back();
+    assert_eq!(chat.ask("after").await.status, 200, "{fault:?}");
+}
+
+#[tokio::test]
+async fn after_the_answer_is_written_every_fault_is_an_error_part_and_the_question_stays() {
+    join_all(Fault::GONE.map(after_the_answer_is_written)).await;
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::database::operate;
 use crate::harness::hot_key::hot_key;
-use crate::harness::model::{ANSWER, Script, held, held_halfway};
+use crate::harness::model::{ANSWER, Script, held, talkative};
 use crate::harness::{PAGE, Reply, Running, World, eventually, signal};
 
 /// What the scripted model's usual answer costs, in billionths of a dollar: 42 and 7 tokens at the
@@ -211,9 +211,9 @@ async fn a_turn_is_charged_what_it_used_and_one_that_died_what_it_might_have() {
     }
 
     // Who stops an answer pays for what it might have become.
-    world.model.next(held_halfway());
+    world.model.next(talkative());
     let mut stream = chat.stream(&json!({ "message": "hi" })).await;
-    stream.text("At ").await;
+    stream.text("word0 ").await;
     let reserved = spent(&world).await - COST;
     assert!(reserved > 800 * 4_500, "{reserved}");
     drop(stream);

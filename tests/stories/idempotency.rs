@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::model::{Script, held};
+use crate::harness::model::{Script, held, talkative};
 use crate::harness::stream::told;
 use crate::harness::{Reply, Running, World, question};
 
@@ -108,11 +108,11 @@ async fn after_a_failure_the_same_request_may_try_again_with_the_question_that_i
 async fn after_a_reader_has_stopped_an_answer_the_same_request_is_answered_anew() {
     let world = World::new().await;
     let chat = world.chat().await;
-    world.model.next(Script::begin().words("Half an ").hold());
+    world.model.next(talkative());
     let mut stream = chat
         .stream_with(&question(), &[("idempotency-key", "k1")])
         .await;
-    stream.text("Half an ").await;
+    stream.text("word0 ").await;
     drop(stream);
     world.model.was_hung_up().await;
     let free = "select count(*) from idempotency_keys where running_until < now()";

@@ -72,19 +72,18 @@ fn calls(chat: &Running) -> Vec<(u64, u64)> {
 
 #[tokio::test]
 async fn what_may_go_better_is_asked_twice_more() {
-    let world = World::new().await;
-    for (script, status) in [
+    let page = Script::status(429, "content-type: text/html\r\n", "<html>slow down</html>");
+    let stories = [
         (Script::refusal(429, "requests", "rate_limit_exceeded"), 429),
-        (
-            Script::status(429, "content-type: text/html\r\n", "<html>slow down</html>"),
-            429,
-        ),
+        (page, 429),
         (Script::status(429, "retry-after: soon\r\n", ""), 429),
         (Script::status(500, "", "<html>oh no</html>"), 500),
         (Script::status(503, "", ""), 503),
         (Script::default().vanish(), 0),
         (Script::begin().vanish(), 0),
-    ] {
+    ]
+    .map(async |(script, status)| {
+        let world = World::new().await;
         let chat = world.chat().await;
         world.model.next(script.clone());
         assert_eq!(chat.ask("hi").await.status, 200);
@@ -98,7 +97,8 @@ async fn what_may_go_better_is_asked_twice_more() {
             [(1, status), (2, status), (3, status)]
         );
         assert_eq!(chat.ask("hi").await.status, 200);
-    }
+    });
+    futures_util::future::join_all(stories).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::model::{ANSWER, Script, held};
+use crate::harness::model::{ANSWER, held, talkative};
 use crate::harness::{PAGE, Reply, Running, UNKNOWN, World};
 
 async fn read(chat: &Running, query: &str) -> Reply {
@@ -184,13 +184,13 @@ async fn a_listed_page_may_read_and_forget_and_a_stranger_may_not() {
 async fn a_stopped_answer_is_marked() {
     let world = World::new().await;
     let chat = world.chat().await;
-    world.model.next(Script::begin().words("Half an ").hold());
+    world.model.next(talkative());
     let mut stream = chat.stream(&json!({ "message": "hi" })).await;
     let session = stream.part().await.unwrap()["messageMetadata"]["sessionId"]
         .as_str()
         .unwrap()
         .to_owned();
-    stream.text("Half an ").await;
+    stream.text("word0 ").await;
     drop(stream);
     let messages = crate::harness::eventually(async || {
         let page = read(&chat, &format!("session_id={session}")).await.json();

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{UNKNOWN, create, failure, ids, read_until, retry, talkative};
+use super::{UNKNOWN, create, failure, ids, read_until, retry};
 use crate::harness::chatkit::{Turn, input, kinds, turn};
-use crate::harness::model::{ANSWER, Script, held_halfway};
+use crate::harness::model::{ANSWER, Script, held_halfway, talkative};
 use crate::harness::{World, eventually};
 
 #[tokio::test]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{add, create, failure, read, read_until, retry, talkative};
+use super::{add, create, failure, read, read_until, retry};
 use crate::harness::chatkit::{Turn, input, kinds, turn};
-use crate::harness::model::{ANSWER, Script, held, held_halfway};
+use crate::harness::model::{ANSWER, Script, held, held_halfway, talkative};
 use crate::harness::stream::Stream;
 use crate::harness::{World, eventually};
 
