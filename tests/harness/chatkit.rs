@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use local::function::Function;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -11,8 +12,8 @@ use super::stream::Stream;
 use super::{Reply, Running};
 
 /// A reader who uses a function.
-pub struct Reader<'a> {
-    chatkit: &'a Running,
+pub struct Reader<'a, F = Function> {
+    chatkit: &'a Running<F>,
     /// The headers that they are known by; `None` before they were given any.
     pub token: Option<String>,
 }
@@ -25,16 +26,16 @@ pub struct Turn {
     pub answer: String,
 }
 
-impl Running {
+impl<F> Running<F> {
     /// A reader of their own, with a token.
-    pub fn reader(&self) -> Reader<'_> {
+    pub fn reader(&self) -> Reader<'_, F> {
         // 43 characters that stand for 32 bytes.
         let random = Uuid::new_v4().simple().to_string() + &Uuid::new_v4().simple().to_string();
         self.known_as(&format!("{}A", &random[..42]))
     }
 
     /// The reader with this token.
-    pub fn known_as(&self, token: &str) -> Reader<'_> {
+    pub fn known_as(&self, token: &str) -> Reader<'_, F> {
         Reader {
             chatkit: self,
             token: Some(token.to_owned()),
@@ -42,7 +43,7 @@ impl Running {
     }
 
     /// A reader who has no token yet.
-    pub fn stranger(&self) -> Reader<'_> {
+    pub fn stranger(&self) -> Reader<'_, F> {
         Reader {
             chatkit: self,
             token: None,
@@ -50,7 +51,7 @@ impl Running {
     }
 }
 
-impl Reader<'_> {
+impl<F> Reader<'_, F> {
     /// The token; there must be one.
     pub fn token(&self) -> &str {
         self.token.as_deref().unwrap()

@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 
 use super::Running;
 
+/// The body of a question in a new conversation.
+pub fn question() -> Value {
+    json!({ "message": "What is a humanoid robot?" })
+}
+
 /// A response, read whole.
 #[derive(Debug)]
 pub struct Reply {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use local::postgres::Server;
-use tokio_postgres::{NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 const TEMPLATE: &str = "migrated";
 
@@ -83,11 +83,30 @@ impl Database {
         )
     }
 
-    /// Runs SQL and returns the rows: columns as text, null as `-`.
-    pub async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+    pub async fn connect(&self) -> Client {
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
         tokio::spawn(connection);
-        let messages = client.simple_query(sql).await.unwrap();
+        client
+    }
+
+    /// The server closes every connection to it.
+    pub async fn close_connections(&self) {
+        let close = "select pg_terminate_backend(pid) from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid()";
+        self.rows(close).await;
+    }
+
+    /// What touches a message waits from now on, until the lock is released.
+    pub async fn lock_messages(&self) -> Lock {
+        let client = self.connect().await;
+        let lock = "begin; lock table messages";
+        client.batch_execute(lock).await.unwrap();
+        Lock(client)
+    }
+
+    /// Runs SQL; the rows with their columns as text, null as `-`.
+    pub async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        let messages = self.connect().await.simple_query(sql).await.unwrap();
         let rows = messages.into_iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
@@ -113,6 +132,15 @@ impl Database {
             .rows("select (select count(*) from chat_sessions), (select count(*) from messages)")
             .await;
         (rows[0][0].parse().unwrap(), rows[0][1].parse().unwrap())
+    }
+}
+
+/// A lock that is held.
+pub struct Lock(Client);
+
+impl Lock {
+    pub async fn release(self) {
+        self.0.batch_execute("rollback").await.unwrap();
     }
 }
 

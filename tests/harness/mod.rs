@@ -20,7 +20,7 @@ use std::time::Duration;
 use local::function::{Environment, Function};
 use serde_json::Value;
 
-pub use client::Reply;
+pub use client::{Reply, question};
 pub use database::Database;
 pub use model::ScriptedModel;
 pub use proxy::{Fault, Proxy};
@@ -28,6 +28,9 @@ pub use tls::TlsFront;
 
 /// The page that the functions of a world accept.
 pub const PAGE: &str = "https://book.example";
+
+/// An id that no conversation and no message has.
+pub const UNKNOWN: &str = "0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e";
 
 /// A key that must appear nowhere but in requests to the model.
 pub const API_KEY: &str = "sk-test-8dY3secretKey";
@@ -63,6 +66,19 @@ impl World {
         }
     }
 
+    /// The same, its functions reaching the database at this port, where something stands before it.
+    pub async fn behind(port: u16) -> Self {
+        let mut world = Self::new().await;
+        world.set("DATABASE_URL", world.database.url_at(port));
+        world
+    }
+
+    /// The same with a proxy before the database.
+    pub async fn behind_proxy() -> (Self, Proxy) {
+        let proxy = Proxy::start().await;
+        (Self::behind(proxy.port).await, proxy)
+    }
+
     /// The same with another setting; an empty value counts as absent.
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.set(name, value);
@@ -88,6 +104,14 @@ impl World {
         self.with("RATE_LIMIT_NETWORK_PER_MINUTE", "")
             .with("RATE_LIMIT_NETWORK_PER_DAY", "")
             .with("RATE_LIMIT_CONVERSATION_PER_MINUTE", "")
+    }
+
+    /// The same with so little time for the database that a fault is over soon; enough for two busy
+    /// cores.
+    pub fn hurried(self) -> Self {
+        self.with("DATABASE_CONNECT_TIMEOUT_MS", 1_000)
+            .with("DATABASE_WAIT_TIMEOUT_MS", 1_000)
+            .with("DATABASE_STATEMENT_TIMEOUT_MS", 1_000)
     }
 
     /// Starts the function `chat`.

@@ -68,6 +68,11 @@ impl Script {
         )
     }
 
+    /// The key is refused, which no second attempt makes better.
+    pub fn refused() -> Self {
+        Self::refusal(401, "invalid_request_error", "invalid_api_key")
+    }
+
     /// Accepts the request and says nothing.
     pub fn silence() -> Self {
         Self::default().hold()
@@ -153,6 +158,25 @@ pub fn held() -> Script {
 pub fn held_halfway() -> Script {
     let answer = Script::begin().words("At ").hold().words("last.");
     answer.finish("stop").done()
+}
+
+/// A long answer, word by word: `word0 word1 …`. Who leaves while it is spoken is noticed at once;
+/// in a silence, seconds later.
+pub fn talkative() -> Script {
+    let words = (0..200).fold(Script::begin(), |script, i| {
+        let script = script.words(&format!("word{i} "));
+        script.wait(Duration::from_millis(20))
+    });
+    words.finish("stop").done()
+}
+
+/// The address of a model that is not there, for as long as the socket is kept: nobody listens on
+/// it, and nobody else is given its port.
+pub fn nobody() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = format!("http://{}/v1", socket.local_addr().unwrap());
+    (socket, address)
 }
 
 /// A request that reached the model.

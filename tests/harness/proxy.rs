@@ -36,6 +36,11 @@ pub enum Fault {
     ResetAfter(usize),
 }
 
+impl Fault {
+    /// The ways in which a database can be gone.
+    pub const GONE: [Self; 3] = [Self::Refuse, Self::Silence, Self::BlackHole];
+}
+
 /// A running proxy.
 pub struct Proxy {
     pub port: u16,
@@ -82,10 +87,17 @@ impl Proxy {
         *self.state.fault.lock().unwrap() = fault;
     }
 
+    /// From now on, also for those on open connections: these break, or lead into the black hole.
+    pub fn break_off(&self, fault: Fault) {
+        self.fault(fault);
+        if fault != Fault::BlackHole {
+            self.cut_all();
+        }
+    }
+
     /// The database is gone: connections break, new ones are closed at once.
     pub fn take_away(&self) {
-        self.fault(Fault::Refuse);
-        self.cut_all();
+        self.break_off(Fault::Refuse);
     }
 
     pub fn bring_back(&self) {

@@ -1,11 +1,9 @@
 //! The route `/chatkit`, for a page with the ChatKit widget.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use crate::harness::chatkit::{Reader, input};
-use crate::harness::model::Script;
+use crate::harness::UNKNOWN;
+use crate::harness::chatkit::{Reader, Turn, input};
 use crate::harness::stream::Stream;
 
 mod exchanges;
@@ -26,9 +24,6 @@ mod tokens;
 mod turns;
 mod with_chat;
 
-/// An id that no thread and no item has.
-const UNKNOWN: &str = "0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e";
-
 /// Asks in a new thread, to be read event by event.
 async fn create(reader: &Reader<'_>, text: &str) -> Stream {
     let params = json!({ "input": input(text) });
@@ -41,13 +36,33 @@ async fn add(reader: &Reader<'_>, thread: &str, text: &str) -> Stream {
     reader.stream("threads.add_user_message", &params).await
 }
 
-/// A long answer, word by word: `word0 word1 …`. A reader who leaves meanwhile is noticed at once.
-fn talkative() -> Script {
-    let words = (0..200).fold(Script::begin(), |script, i| {
-        let script = script.words(&format!("word{i} "));
-        script.wait(Duration::from_millis(20))
-    });
-    words.finish("stop").done()
+/// Asks this question once more, to be read event by event.
+async fn retry(reader: &Reader<'_>, thread: &str, question: &str) -> Stream {
+    let params = json!({ "thread_id": thread, "item_id": question });
+    reader.stream("threads.retry_after_item", &params).await
+}
+
+/// The ids of the thread and of the question, once a turn in a new thread has begun.
+fn ids(events: &[Value]) -> [&str; 2] {
+    ["thread_id", "id"].map(|key| events[1]["item"][key].as_str().unwrap())
+}
+
+/// All that asks the model.
+fn questions(turn: &Turn) -> [(&'static str, Value); 3] {
+    let Turn {
+        thread, question, ..
+    } = turn;
+    [
+        ("threads.create", json!({ "input": input("hi") })),
+        (
+            "threads.add_user_message",
+            json!({ "thread_id": thread, "input": input("hi") }),
+        ),
+        (
+            "threads.retry_after_item",
+            json!({ "thread_id": thread, "item_id": question }),
+        ),
+    ]
 }
 
 /// Reads until this much of the answer has arrived; returns the events so far.

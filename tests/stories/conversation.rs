@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::model::{ANSWER, Script};
-use crate::harness::{API_KEY, World};
+use crate::harness::{API_KEY, UNKNOWN, World};
 
 #[tokio::test]
 async fn a_first_question_begins_a_conversation_and_a_second_continues_it() {
@@ -116,9 +116,8 @@ async fn how_much_history_there_is_is_a_setting() {
 async fn an_unknown_or_malformed_session_gets_a_new_one_with_an_id_of_ours() {
     let world = World::new().await;
     let chat = world.chat().await;
-    let unknown = "0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e";
     for sent in [
-        unknown,
+        UNKNOWN,
         "not-a-uuid",
         "",
         "'; drop table messages; --",

@@ -3,23 +3,13 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio_postgres::NoTls;
 
 use crate::harness::model::held;
-use crate::harness::{Fault, Proxy, TlsFront, World, eventually};
-
-/// A world whose functions reach their database through a proxy.
-pub async fn behind_proxy() -> (World, Proxy) {
-    let proxy = Proxy::start().await;
-    let mut world = World::new().await;
-    let url = world.database.url_at(proxy.port);
-    world.set("DATABASE_URL", url);
-    (world, proxy)
-}
+use crate::harness::{Fault, TlsFront, UNKNOWN, World, eventually};
 
 #[tokio::test]
 async fn unreachable_at_the_start_it_is_found_as_soon_as_it_is_there() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     proxy.take_away();
     let chat = world.chat().await;
     let reply = chat.ask("hi").await;
@@ -35,7 +25,7 @@ async fn unreachable_at_the_start_it_is_found_as_soon_as_it_is_there() {
 
 #[tokio::test]
 async fn lost_between_two_requests_it_is_found_again() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.chat().await;
     let session = chat.ask("one").await.field("session_id");
     proxy.take_away();
@@ -51,7 +41,7 @@ async fn lost_between_two_requests_it_is_found_again() {
 
 #[tokio::test]
 async fn lost_while_the_model_speaks_the_answer_is_not_claimed_to_be_stored() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.chat().await;
     world.model.next(held());
     let ask = chat.ask("hi");
@@ -67,16 +57,12 @@ async fn lost_while_the_model_speaks_the_answer_is_not_claimed_to_be_stored() {
 
 #[tokio::test]
 async fn a_pooled_connection_that_the_server_has_closed_is_replaced_unnoticed() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.chat().await;
     assert_eq!(chat.ask("hi").await.status, 200);
     proxy.cut_all();
     assert_eq!(chat.ask("hi").await.status, 200);
-    let kill = format!(
-        "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{}' and pid <> pg_backend_pid()",
-        world.database.name
-    );
-    world.database.rows(&kill).await;
+    world.database.close_connections().await;
     assert_eq!(chat.ask("hi").await.status, 200);
     assert_eq!(world.database.counts().await, (3, 6));
     assert_eq!(proxy.connections(), 3);
@@ -84,7 +70,7 @@ async fn a_pooled_connection_that_the_server_has_closed_is_replaced_unnoticed() 
 
 #[tokio::test]
 async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twice() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.chat().await;
     let session = chat.ask("one").await.field("session_id");
 
@@ -122,16 +108,11 @@ async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twic
 
 #[tokio::test]
 async fn a_statement_that_does_not_end_fails_in_its_time_and_its_connection_is_thrown_away() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let world = world.with("DATABASE_STATEMENT_TIMEOUT_MS", 1_000);
     let chat = world.chat().await;
     assert_eq!(chat.ask("hi").await.status, 200);
-    let (mut client, connection) = tokio_postgres::connect(&world.database.url, NoTls)
-        .await
-        .unwrap();
-    tokio::spawn(connection);
-    let lock = client.transaction().await.unwrap();
-    lock.batch_execute("lock table messages").await.unwrap();
+    let lock = world.database.lock_messages().await;
     let started = Instant::now();
     let reply = chat.ask("hi").await;
     assert_eq!(reply.error(), (500, "database_error".into()));
@@ -140,7 +121,7 @@ async fn a_statement_that_does_not_end_fails_in_its_time_and_its_connection_is_t
         "{:?}",
         started.elapsed()
     );
-    lock.rollback().await.unwrap();
+    lock.release().await;
     let connections = proxy.connections();
     assert_eq!(chat.ask("hi").await.status, 200);
     assert_eq!(proxy.connections(), connections + 1);
@@ -188,7 +169,7 @@ async fn a_question_is_committed_before_the_model_is_asked() {
 
 #[tokio::test]
 async fn an_instance_connects_while_it_waits_for_its_first_request() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.chat().await;
     let connected = eventually(async || {
         let sessions = format!(
@@ -208,7 +189,7 @@ async fn an_instance_connects_while_it_waits_for_its_first_request() {
 
 #[tokio::test]
 async fn a_request_that_comes_while_the_first_connection_is_made_waits_for_it() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     proxy.fault(Fault::Asleep(Duration::from_millis(500)));
     let chat = world.chat().await;
     let asks = (0..4).map(|_| chat.ask("hi"));
@@ -222,13 +203,13 @@ async fn a_request_that_comes_while_the_first_connection_is_made_waits_for_it() 
 
 #[tokio::test]
 async fn a_turn_costs_one_round_trip_before_the_model_and_one_after() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.chat().await;
     let session = chat.ask("warm up").await.field("session_id");
     let bodies = [
         json!({ "message": "new session" }),
         json!({ "message": "existing session", "session_id": session }),
-        json!({ "message": "unknown session", "session_id": "0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e" }),
+        json!({ "message": "unknown session", "session_id": UNKNOWN }),
         json!({ "message": "about a passage", "session_id": session, "selected_text": "A passage." }),
     ];
     for body in bodies {

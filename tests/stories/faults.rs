@@ -3,27 +3,17 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::database_failures::behind_proxy;
 use crate::harness::model::{Script, held_halfway};
 use crate::harness::{Fault, Reply, Running, World, eventually, signal};
 
-/// Time limits short enough for a fault to be over soon, and long enough for two busy cores.
-async fn hurried() -> (World, crate::harness::Proxy) {
-    let (world, proxy) = behind_proxy().await;
-    let world = world
-        .with("DATABASE_CONNECT_TIMEOUT_MS", 1_000)
-        .with("DATABASE_WAIT_TIMEOUT_MS", 1_000)
-        .with("DATABASE_STATEMENT_TIMEOUT_MS", 1_000);
-    (world, proxy)
-}
-
 #[tokio::test]
 async fn a_database_that_has_to_wake_up_is_waited_for() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     proxy.fault(Fault::Asleep(Duration::from_secs(1)));
     let chat = world.chat().await;
     assert_eq!(chat.ask("hi").await.status, 200);
@@ -32,65 +22,66 @@ async fn a_database_that_has_to_wake_up_is_waited_for() {
 
 #[tokio::test]
 async fn a_slow_network_only_slows() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     proxy.fault(Fault::Delay(Duration::from_millis(200)));
     let chat = world.chat().await;
     assert_eq!(chat.ask("hi").await.status, 200);
 }
 
-#[tokio::test]
-async fn before_the_question_is_stored_every_fault_is_an_error_in_time_and_nothing_is_asked() {
-    for fault in [Fault::Refuse, Fault::Silence, Fault::BlackHole] {
-        for warm in [false, true] {
-            let (world, proxy) = hurried().await;
-            let chat = world.chat().await;
-            if warm {
-                assert_eq!(chat.ask("before").await.status, 200);
-            }
-            let asked = world.model.asked().len();
-            proxy.fault(fault);
-            if fault != Fault::BlackHole {
-                proxy.cut_all();
-            }
-            let started = Instant::now();
-            let reply = chat.ask("hi").await;
-            assert_eq!(reply.error(), (500, "database_error".into()), "{fault:?}");
-            // Connecting and one statement, with room for a busy machine.
-            assert!(started.elapsed() < Duration::from_secs(4), "{fault:?}");
-            assert_eq!(world.model.asked().len(), asked, "{fault:?}");
-            proxy.bring_back();
-            assert_eq!(chat.ask("after").await.status, 200, "{fault:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn after_the_answer_is_written_every_fault_is_an_error_part_and_the_question_stays() {
-    for fault in [Fault::Refuse, Fault::Silence, Fault::BlackHole] {
-        let (world, proxy) = hurried().await;
+async fn before_the_question_is_stored(fault: Fault) {
+    for warm in [false, true] {
+        let (world, proxy) = World::behind_proxy().await;
+        let world = world.hurried();
         let chat = world.chat().await;
-        world.model.next(held_halfway());
-        let mut stream = Box::pin(chat.stream(&json!({ "message": "hi" })).await);
-        proxy.fault(fault);
-        if fault != Fault::BlackHole {
-            proxy.cut_all();
+        if warm {
+            assert_eq!(chat.ask("before").await.status, 200);
         }
-        world.model.release();
-        stream.text("At last.").await;
-        let mut last = None;
-        while let Some(part) = stream.part().await {
-            last = Some(part);
-        }
-        assert_eq!(last.unwrap()["type"], "error", "{fault:?}");
-        assert_eq!(world.database.messages().await, ["user: hi"], "{fault:?}");
+        let asked = world.model.asked().len();
+        proxy.break_off(fault);
+        let started = Instant::now();
+        let reply = chat.ask("hi").await;
+        assert_eq!(reply.error(), (500, "database_error".into()), "{fault:?}");
+        // Connecting and one statement, with room for a busy machine.
+        assert!(started.elapsed() < Duration::from_secs(4), "{fault:?}");
+        assert_eq!(world.model.asked().len(), asked, "{fault:?}");
         proxy.bring_back();
         assert_eq!(chat.ask("after").await.status, 200, "{fault:?}");
     }
 }
 
 #[tokio::test]
+async fn before_the_question_is_stored_every_fault_is_an_error_in_time_and_nothing_is_asked() {
+    join_all(Fault::GONE.map(before_the_question_is_stored)).await;
+}
+
+async fn after_the_answer_is_written(fault: Fault) {
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.hurried();
+    let chat = world.chat().await;
+    world.model.next(held_halfway());
+    let mut stream = chat.stream(&json!({ "message": "hi" })).await;
+    proxy.break_off(fault);
+    world.model.release();
+    stream.text("At last.").await;
+    let mut last = None;
+    while let Some(part) = stream.part().await {
+        last = Some(part);
+    }
+    assert_eq!(last.unwrap()["type"], "error", "{fault:?}");
+    assert_eq!(world.database.messages().await, ["user: hi"], "{fault:?}");
+    proxy.bring_back();
+    assert_eq!(chat.ask("after").await.status, 200, "{fault:?}");
+}
+
+#[tokio::test]
+async fn after_the_answer_is_written_every_fault_is_an_error_part_and_the_question_stays() {
+    join_all(Fault::GONE.map(after_the_answer_is_written)).await;
+}
+
+#[tokio::test]
 async fn a_connection_that_breaks_after_any_number_of_bytes_loses_and_doubles_nothing() {
-    let (world, proxy) = hurried().await;
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.hurried();
     let mut turns = 0;
     // From the middle of the greeting to the middle of the statements' replies.
     for bytes in (0..700).step_by(37) {
@@ -119,7 +110,7 @@ fn ask_at_once(chat: &Running, questions: usize) -> JoinSet<Reply> {
 
 #[tokio::test]
 async fn turns_share_a_connection_to_a_database_that_is_far_away() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let world = world.with("DATABASE_POOL_SIZE", 1);
     let chat = world.chat().await;
     assert_eq!(chat.ask("before").await.status, 200);
@@ -138,7 +129,7 @@ async fn turns_share_a_connection_to_a_database_that_is_far_away() {
 
 #[tokio::test]
 async fn a_connection_that_dies_under_several_turns_costs_none_of_them() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let world = world.with("DATABASE_POOL_SIZE", 1);
     let chat = world.chat().await;
     assert_eq!(chat.ask("before").await.status, 200);
@@ -158,20 +149,14 @@ async fn a_connection_that_dies_under_several_turns_costs_none_of_them() {
 
 #[tokio::test]
 async fn a_full_pool_is_an_error_in_its_time_and_recovers_by_itself() {
-    let (world, _proxy) = behind_proxy().await;
+    let (world, _proxy) = World::behind_proxy().await;
     let world = world
         .with("DATABASE_POOL_SIZE", 1)
         .with("DATABASE_WAIT_TIMEOUT_MS", 500);
     let chat = world.chat().await;
     assert_eq!(chat.ask("before").await.status, 200);
-    let (mut client, connection) =
-        tokio_postgres::connect(&world.database.url, tokio_postgres::NoTls)
-            .await
-            .unwrap();
-    tokio::spawn(connection);
-    let lock = client.transaction().await.unwrap();
-    lock.batch_execute("lock table messages").await.unwrap();
-    // At most eight statements may wait on a connection.
+    let lock = world.database.lock_messages().await;
+    // Eight statements may wait on a connection, and no more.
     let started = Instant::now();
     let mut turns = ask_at_once(&chat, 12);
     for _ in 0..4 {
@@ -183,7 +168,7 @@ async fn a_full_pool_is_an_error_in_its_time_and_recovers_by_itself() {
         "{:?}",
         started.elapsed()
     );
-    lock.rollback().await.unwrap();
+    lock.release().await;
     while let Some(waited) = turns.join_next().await {
         assert_eq!(waited.unwrap().status, 200);
     }
@@ -197,11 +182,7 @@ async fn an_instance_that_was_frozen_finds_its_connections_closed_and_answers_al
     for _ in 0..2 {
         assert_eq!(chat.ask("before").await.status, 200);
         signal(chat.function.pid(), "STOP");
-        let close = format!(
-            "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{}' and pid <> pg_backend_pid()",
-            world.database.name
-        );
-        world.database.rows(&close).await;
+        world.database.close_connections().await;
         signal(chat.function.pid(), "CONT");
         assert_eq!(chat.ask("after").await.status, 200);
     }

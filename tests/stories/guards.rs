@@ -10,10 +10,9 @@ use textbook_chat::pseudonym::Network;
 use textbook_chat::question::Question;
 use textbook_chat::session::{self, Ask, Outcome, Stored};
 
-use crate::database_failures::behind_proxy;
 use crate::harness::database::operate;
 use crate::harness::hot_key::hot_key;
-use crate::harness::model::{ANSWER, Script, held, held_halfway};
+use crate::harness::model::{ANSWER, Script, held, talkative};
 use crate::harness::{PAGE, Reply, Running, World, eventually, signal};
 
 /// What the scripted model's usual answer costs, in billionths of a dollar: 42 and 7 tokens at the
@@ -39,7 +38,7 @@ async fn spent(world: &World) -> i64 {
 
 #[tokio::test]
 async fn a_stranger_gets_the_burst_and_then_refusals_that_cost_no_model_call_and_no_sql() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     // A pace so slow that no further question comes due in the meantime.
     let world = world.guarded().with("RATE_LIMIT_NETWORK_PER_MINUTE", 1);
     let chat = world.chat().await;
@@ -207,9 +206,7 @@ async fn a_turn_is_charged_what_it_used_and_one_that_died_what_it_might_have() {
 
     // Refused by the provider: nothing was used, however often it is tried.
     for _ in 0..2 {
-        world
-            .model
-            .next(Script::refusal(401, "", "invalid_api_key"));
+        world.model.next(Script::refused());
         let reply = chat
             .post_with(&json!({ "message": "hi" }), ("idempotency-key", "k1"))
             .await;
@@ -218,9 +215,9 @@ async fn a_turn_is_charged_what_it_used_and_one_that_died_what_it_might_have() {
     }
 
     // A stopped answer is charged what the whole one might have cost.
-    world.model.next(held_halfway());
+    world.model.next(talkative());
     let mut stream = chat.stream(&json!({ "message": "hi" })).await;
-    stream.text("At ").await;
+    stream.text("word0 ").await;
     let reserved = spent(&world).await - COST;
     assert!(reserved > 800 * 4_500, "{reserved}");
     drop(stream);
@@ -348,7 +345,7 @@ async fn a_page_may_read_how_long_to_wait() {
 
 #[tokio::test]
 async fn all_guards_cost_no_round_trip() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.guarded().chat().await;
     let session = chat.ask("warm up").await.field("session_id");
     for (key, round_trips) in [("k1", 2), ("k1", 1)] {
@@ -364,7 +361,7 @@ async fn all_guards_cost_no_round_trip() {
 
 #[tokio::test]
 async fn a_statement_that_runs_twice_charges_once() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let mut world = world.guarded();
     world.set("RATE_LIMIT_NETWORK_PER_DAY", 500);
     let chat = world.chat().await;
@@ -449,9 +446,7 @@ async fn a_question_without_a_verdict_is_neither_answered_nor_kept() {
     assert_eq!(world.database.counts().await, (0, 0));
     // The model ran beside it, and may be billed.
     assert!(spent(&world).await > 0);
-    world
-        .model
-        .next(Script::refusal(401, "", "invalid_api_key"));
+    world.model.next(Script::refused());
     assert_eq!(
         chat.ask("who knows").await.error(),
         (500, "llm_error".into())

@@ -1,14 +1,10 @@
 //! The same request twice is answered once.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::model::{Script, held};
+use crate::harness::model::{Script, held, talkative};
 use crate::harness::stream::told;
-use crate::harness::{Proxy, Reply, Running, World};
-
-fn question() -> Value {
-    json!({ "message": "What is a humanoid robot?" })
-}
+use crate::harness::{Reply, Running, World, question};
 
 async fn ask(chat: &Running, key: &str) -> Reply {
     chat.post_with(&question(), ("idempotency-key", key)).await
@@ -95,11 +91,7 @@ async fn the_same_key_with_another_question_is_refused() {
 async fn after_a_failure_the_same_request_may_try_again_with_the_question_that_is_stored() {
     let world = World::new().await;
     let chat = world.chat().await;
-    world.model.next(Script::refusal(
-        401,
-        "invalid_request_error",
-        "invalid_api_key",
-    ));
+    world.model.next(Script::refused());
     let failed = ask(&chat, "k1").await;
     assert_eq!(failed.status, 500);
     let again = ask(&chat, "k1").await;
@@ -116,11 +108,11 @@ async fn after_a_failure_the_same_request_may_try_again_with_the_question_that_i
 async fn after_a_reader_has_stopped_an_answer_the_same_request_is_answered_anew() {
     let world = World::new().await;
     let chat = world.chat().await;
-    world.model.next(Script::begin().words("Half an ").hold());
+    world.model.next(talkative());
     let mut stream = chat
         .stream_with(&question(), &[("idempotency-key", "k1")])
         .await;
-    stream.text("Half an ").await;
+    stream.text("word0 ").await;
     drop(stream);
     world.model.was_hung_up().await;
     let free = "select count(*) from idempotency_keys where running_until < now()";
@@ -181,9 +173,7 @@ async fn a_key_that_cannot_be_one_is_refused() {
 
 #[tokio::test]
 async fn a_key_costs_no_round_trip_and_its_statement_may_run_twice() {
-    let proxy = Proxy::start().await;
-    let mut world = World::new().await;
-    world.set("DATABASE_URL", world.database.url_at(proxy.port));
+    let (world, proxy) = World::behind_proxy().await;
     let chat = world.chat().await;
     chat.ask("warm up").await;
     for (key, round_trips) in [("k1", 2), ("k1", 1), ("k2", 2)] {

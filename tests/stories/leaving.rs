@@ -2,14 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use crate::harness::model::Script;
-use crate::harness::{World, eventually};
-
-fn question() -> Value {
-    json!({ "message": "What is a humanoid robot?" })
-}
+use crate::harness::{World, eventually, question};
 
 /// Role, text and state of all messages.
 async fn stored(world: &World) -> Vec<Vec<String>> {

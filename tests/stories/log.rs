@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::model::Script;
-use crate::harness::{API_KEY, Proxy, World};
+use crate::harness::{API_KEY, World};
 
 const QUESTION: &str = "my-private-question";
 const PASSAGE: &str = "my-selected-passage";
@@ -81,8 +81,7 @@ async fn a_turn_can_be_followed_from_its_request_to_its_answer() {
 
 #[tokio::test]
 async fn no_secret_and_no_text_of_the_readers_is_in_the_log_of_a_turn_that_fails() {
-    let proxy = Proxy::start().await;
-    let mut world = World::new().await;
+    let (mut world, proxy) = World::behind_proxy().await;
     let url = world
         .database
         .url_at(proxy.port)
@@ -92,11 +91,7 @@ async fn no_secret_and_no_text_of_the_readers_is_in_the_log_of_a_turn_that_fails
     let body = json!({ "message": QUESTION, "selected_text": PASSAGE });
     let ask = || chat.post_with(&body, ("cookie", "taste=chocolate"));
 
-    world.model.next(Script::refusal(
-        401,
-        "invalid_request_error",
-        "invalid_api_key",
-    ));
+    world.model.next(Script::refused());
     ask().await;
     let failed = chat.logged("request failed").await;
     assert_eq!(failed["code"], "llm_error");
@@ -132,9 +127,7 @@ async fn how_much_is_written_is_a_setting() {
     let world = World::new().await.with("LOG_LEVEL", "error");
     let chat = world.chat().await;
     chat.ask("hi").await;
-    world
-        .model
-        .next(Script::refusal(401, "", "invalid_api_key"));
+    world.model.next(Script::refused());
     chat.ask("hi").await;
     let failed = chat.logged("request failed").await;
     assert!(

@@ -1,21 +1,14 @@
 //! The operator's program: tables, and the functions of a version beside those of others.
 
 use textbook_chat::session::functions::Functions;
-use tokio_postgres::{Client, NoTls};
 
 use crate::harness::database::migrate;
 use crate::harness::{Database, World};
 
 const TEXT: &str = include_str!("../../src/session/turn.sql");
 
-async fn client(database: &Database) -> Client {
-    let (client, connection) = tokio_postgres::connect(&database.url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
-
 async fn install(functions: &Functions, database: &Database) -> bool {
-    let mut client = client(database).await;
+    let mut client = database.connect().await;
     functions.install(&mut client).await.unwrap()
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::model::Script;
+use crate::harness::model::{Script, nobody};
 use crate::harness::{API_KEY, Running, World, eventually};
 
 /// Plays one script; checks that the turn fails with `code` and leaves no trace but the question.
@@ -44,7 +44,7 @@ async fn fails_within(world: &World, hasty: &Running, script: Script, code: &str
 #[tokio::test]
 async fn it_refuses_the_key() {
     let world = World::new().await;
-    let script = Script::refusal(401, "invalid_request_error", "invalid_api_key");
+    let script = Script::refused();
     fails(&world, script, "llm_error").await;
 }
 
@@ -72,19 +72,18 @@ fn calls(chat: &Running) -> Vec<(u64, u64)> {
 
 #[tokio::test]
 async fn what_may_go_better_is_asked_twice_more() {
-    let world = World::new().await;
-    for (script, status) in [
+    let page = Script::status(429, "content-type: text/html\r\n", "<html>slow down</html>");
+    let stories = [
         (Script::refusal(429, "requests", "rate_limit_exceeded"), 429),
-        (
-            Script::status(429, "content-type: text/html\r\n", "<html>slow down</html>"),
-            429,
-        ),
+        (page, 429),
         (Script::status(429, "retry-after: soon\r\n", ""), 429),
         (Script::status(500, "", "<html>oh no</html>"), 500),
         (Script::status(503, "", ""), 503),
         (Script::default().vanish(), 0),
         (Script::begin().vanish(), 0),
-    ] {
+    ]
+    .map(async |(script, status)| {
+        let world = World::new().await;
         let chat = world.chat().await;
         world.model.next(script.clone());
         assert_eq!(chat.ask("hi").await.status, 200);
@@ -98,7 +97,8 @@ async fn what_may_go_better_is_asked_twice_more() {
             [(1, status), (2, status), (3, status)]
         );
         assert_eq!(chat.ask("hi").await.status, 200);
-    }
+    });
+    futures_util::future::join_all(stories).await;
 }
 
 #[tokio::test]
@@ -222,11 +222,7 @@ async fn it_reports_an_error_in_the_middle_of_its_answer() {
 async fn the_first_question_of_a_conversation_can_be_asked_again_in_it() {
     let world = World::new().await;
     let chat = world.chat().await;
-    world.model.next(Script::refusal(
-        401,
-        "invalid_request_error",
-        "invalid_api_key",
-    ));
+    world.model.next(Script::refused());
     let failed = chat.ask("the question").await;
     let failed = failed.json();
     let session = failed["session_id"].as_str().unwrap();
@@ -238,11 +234,8 @@ async fn the_first_question_of_a_conversation_can_be_asked_again_in_it() {
 
 #[tokio::test]
 async fn nobody_listens() {
-    let mut world = World::new().await;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    world.set("OPENAI_BASE_URL", format!("http://{address}/v1"));
+    let (_socket, address) = nobody();
+    let world = World::new().await.with("OPENAI_BASE_URL", address);
     let chat = world.chat().await;
     let reply = chat.ask("the question").await;
     assert_eq!(reply.error(), (500, "llm_error".into()));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::UnixListener;
 
-use crate::harness::model::{Script, held_halfway};
+use crate::harness::model::{held_halfway, talkative};
 use crate::harness::{Running, World, eventually};
 
 /// The host's end of the socket.
@@ -109,11 +109,11 @@ async fn an_invocation_ends_after_the_answer_of_a_json_turn_is_stored() {
 #[tokio::test]
 async fn an_invocation_whose_reader_has_left_ends_after_what_was_written_is_stored() {
     let (world, host, chat) = on_platform("left").await;
-    world.model.next(Script::begin().words("Half an ").hold());
+    world.model.next(talkative());
     let mut stream = chat
         .stream_with(&json!({ "message": "hi" }), &invocation("one"))
         .await;
-    stream.text("Half an ").await;
+    stream.text("word0 ").await;
     assert!(!host.has_ended());
     drop(stream);
     host.ended("one").await;

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::model::{ANSWER, Script, held};
-use crate::harness::{PAGE, Reply, Running, World};
+use crate::harness::model::{ANSWER, held, talkative};
+use crate::harness::{PAGE, Reply, Running, UNKNOWN, World};
 
 async fn read(chat: &Running, query: &str) -> Reply {
     chat.get(&format!("/chat?{query}")).await
@@ -101,7 +101,7 @@ async fn a_long_conversation_is_read_page_by_page_from_its_end() {
 async fn a_conversation_that_is_not_there_is_not_found() {
     let world = World::new().await;
     let chat = world.chat().await;
-    for id in ["0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e", "not-a-uuid", ""] {
+    for id in [UNKNOWN, "not-a-uuid", ""] {
         let reply = read(&chat, &format!("session_id={id}")).await;
         assert_eq!(reply.error(), (404, "not_found".into()), "{id}");
     }
@@ -184,13 +184,13 @@ async fn a_listed_page_may_read_and_forget_and_a_stranger_may_not() {
 async fn a_stopped_answer_is_marked() {
     let world = World::new().await;
     let chat = world.chat().await;
-    world.model.next(Script::begin().words("Half an ").hold());
+    world.model.next(talkative());
     let mut stream = chat.stream(&json!({ "message": "hi" })).await;
     let session = stream.part().await.unwrap()["messageMetadata"]["sessionId"]
         .as_str()
         .unwrap()
         .to_owned();
-    stream.text("Half an ").await;
+    stream.text("word0 ").await;
     drop(stream);
     let messages = crate::harness::eventually(async || {
         let page = read(&chat, &format!("session_id={session}")).await.json();

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::model::{Script, held};
+use crate::harness::model::{Script, held, held_halfway};
 use crate::harness::stream::told;
-use crate::harness::{World, eventually};
+use crate::harness::{World, eventually, question};
 
 /// Four megabytes of text that are twenty-four as JSON, more than twice what a busy kernel buffers
 /// for two connections, in few enough pieces to be read fast.
@@ -17,10 +17,6 @@ fn long_text() -> String {
 }
 
 const PIECES: usize = 1_000;
-
-fn question() -> Value {
-    json!({ "message": "What is a humanoid robot?" })
-}
 
 #[tokio::test]
 async fn an_answer_streams_word_by_word_and_ends_when_it_is_stored() {
@@ -87,23 +83,16 @@ async fn an_answer_streams_word_by_word_and_ends_when_it_is_stored() {
 async fn the_first_words_come_while_the_model_still_speaks() {
     let world = World::new().await;
     let chat = world.chat().await;
-    world.model.next(
-        Script::begin()
-            .words("First words, ")
-            .hold()
-            .words("then more.")
-            .finish("stop")
-            .done(),
-    );
+    world.model.next(held_halfway());
     let mut stream = chat.stream(&question()).await;
-    stream.text("First words, ").await;
+    stream.text("At ").await;
     assert_eq!(
         world.database.messages().await.len(),
         1,
         "only the question is stored"
     );
     world.model.release();
-    stream.text("then more.").await;
+    stream.text("last.").await;
     let rest = stream.rest().await;
     assert_eq!(rest.last().unwrap(), "[DONE]");
     assert_eq!(world.database.messages().await.len(), 2);
@@ -145,11 +134,7 @@ async fn what_goes_wrong_before_the_first_word_is_an_ordinary_error() {
     let accept = ("accept", "text/event-stream");
     let reply = chat.post_with(&json!({}), accept).await;
     assert_eq!(reply.error(), (400, "invalid_request".into()));
-    world.model.next(Script::refusal(
-        401,
-        "invalid_request_error",
-        "invalid_api_key",
-    ));
+    world.model.next(Script::refused());
     let reply = chat.post_with(&question(), accept).await;
     assert_eq!(reply.error(), (500, "llm_error".into()));
     world.model.next(Script::begin().done());

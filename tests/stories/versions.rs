@@ -6,10 +6,7 @@ use serde_json::json;
 
 use crate::harness::chatkit::Turn;
 use crate::harness::database::migrate;
-use crate::harness::{Database, World};
-
-/// An id that no conversation has.
-const UNKNOWN: &str = "0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e";
+use crate::harness::{Database, UNKNOWN, World};
 
 /// The call with which a deployment of before begins a turn; its reader has no token.
 fn old_begin(session: &str, question: &str, answer: &str, key: Option<&str>) -> String {

@@ -285,7 +285,6 @@ async fn an_answer_that_fails_is_an_error_for_people_and_the_question_stays() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
-    let refusal = || Script::refusal(401, "invalid_request_error", "invalid_api_key");
     let thread = reader.begin("What is inertia?").await.thread;
 
     world
@@ -305,7 +304,7 @@ async fn an_answer_that_fails_is_an_error_for_people_and_the_question_stays() {
     assert_eq!(error["type"], "error");
     assert!(failure(&events).1);
 
-    world.model.next(refusal());
+    world.model.next(Script::refused());
     let events = reader.add(&thread, "early").await;
     let mut told = Names::default().told(&events);
     let error = told.as_array_mut().unwrap().pop().unwrap();
@@ -318,7 +317,7 @@ async fn an_answer_that_fails_is_an_error_for_people_and_the_question_stays() {
     let kept = reader.texts(&thread).await;
     assert_eq!(kept[2..], ["user: mid", "user: early"]);
 
-    world.model.next(refusal());
+    world.model.next(Script::refused());
     let events = reader.create("A title all the same").await;
     let expected = [
         "thread.created",

@@ -5,51 +5,20 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{UNKNOWN, create, failure, read, read_until};
-use crate::database_failures::behind_proxy;
+use super::{UNKNOWN, create, failure, ids, questions, read, read_until, retry};
 use crate::harness::chatkit::{Turn, input, kinds};
 use crate::harness::model::{ANSWER, held, held_halfway};
-use crate::harness::{Fault, Proxy, World};
-
-const FAULTS: [Fault; 3] = [Fault::Refuse, Fault::Silence, Fault::BlackHole];
-
-/// Time limits short enough for a fault to be over soon, and long enough for two busy cores.
-async fn hurried() -> (World, Proxy) {
-    let (world, proxy) = behind_proxy().await;
-    let world = world
-        .with("DATABASE_CONNECT_TIMEOUT_MS", 1_000)
-        .with("DATABASE_WAIT_TIMEOUT_MS", 1_000)
-        .with("DATABASE_STATEMENT_TIMEOUT_MS", 1_000);
-    (world, proxy)
-}
-
-fn break_off(proxy: &Proxy, fault: Fault) {
-    proxy.fault(fault);
-    if fault != Fault::BlackHole {
-        proxy.cut_all();
-    }
-}
+use crate::harness::{Fault, World};
 
 async fn before_the_question_is_stored(fault: Fault) {
-    let (world, proxy) = hurried().await;
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.hurried();
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
-    let Turn {
-        thread, question, ..
-    } = reader.begin("before").await;
-    break_off(&proxy, fault);
+    let turn = reader.begin("before").await;
+    let thread = &turn.thread;
+    proxy.break_off(fault);
     let thread_id = json!({ "thread_id": thread });
-    let asks = [
-        ("threads.create", json!({ "input": input("hi") })),
-        (
-            "threads.add_user_message",
-            json!({ "thread_id": thread, "input": input("hi") }),
-        ),
-        (
-            "threads.retry_after_item",
-            json!({ "thread_id": thread, "item_id": question }),
-        ),
-    ];
     let plain = [
         ("threads.get_by_id", thread_id.clone()),
         ("threads.list", json!({})),
@@ -65,6 +34,7 @@ async fn before_the_question_is_stored(fault: Fault) {
         ("threads.delete", thread_id),
     ];
     let started = Instant::now();
+    let asks = questions(&turn);
     let streams = asks.iter().map(async |(kind, params)| {
         let events = reader.events(kind, params).await;
         assert_eq!(kinds(&events), ["error"], "{fault:?} {kind}");
@@ -90,24 +60,25 @@ async fn before_the_question_is_stored(fault: Fault) {
     assert!(started.elapsed() < Duration::from_secs(5), "{fault:?}");
     assert_eq!(world.model.asked().len(), 1, "{fault:?}");
     proxy.bring_back();
-    reader.ask(&thread, "after").await;
-    assert_eq!(reader.texts(&thread).await.len(), 4);
+    reader.ask(thread, "after").await;
+    assert_eq!(reader.texts(thread).await.len(), 4);
     assert_eq!(world.database.counts().await, (1, 4));
 }
 
 #[tokio::test]
 async fn before_the_question_is_stored_every_fault_is_told_in_time_and_nothing_is_asked() {
-    futures_util::future::join_all(FAULTS.map(before_the_question_is_stored)).await;
+    futures_util::future::join_all(Fault::GONE.map(before_the_question_is_stored)).await;
 }
 
 async fn after_the_answer_is_written(fault: Fault) {
-    let (world, proxy) = hurried().await;
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.hurried();
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
     world.model.next(held_halfway());
     let mut stream = create(&reader, "hi").await;
     let begun = read_until(&mut stream, "At ").await;
-    break_off(&proxy, fault);
+    proxy.break_off(fault);
     world.model.release();
     let events = stream.events().await;
     assert_eq!(
@@ -119,7 +90,7 @@ async fn after_the_answer_is_written(fault: Fault) {
     assert!(!kinds(&events).contains(&"thread.item.done"), "{events:#?}");
     assert_eq!(world.database.messages().await, ["user: hi"], "{fault:?}");
     proxy.bring_back();
-    let [thread, question] = ["thread_id", "id"].map(|key| begun[1]["item"][key].as_str().unwrap());
+    let [thread, question] = ids(&begun);
     reader.retry(thread, question).await;
     let texts = ["user: hi".to_owned(), format!("assistant: {ANSWER}")];
     assert_eq!(reader.texts(thread).await, texts, "{fault:?}");
@@ -127,12 +98,12 @@ async fn after_the_answer_is_written(fault: Fault) {
 
 #[tokio::test]
 async fn after_the_answer_is_written_every_fault_is_an_error_and_the_question_can_be_retried() {
-    futures_util::future::join_all(FAULTS.map(after_the_answer_is_written)).await;
+    futures_util::future::join_all(Fault::GONE.map(after_the_answer_is_written)).await;
 }
 
 #[tokio::test]
 async fn a_connection_that_the_server_has_closed_is_replaced_unnoticed() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
     let Turn {
@@ -154,7 +125,7 @@ async fn a_connection_that_the_server_has_closed_is_replaced_unnoticed() {
 
 #[tokio::test]
 async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twice() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let world = world
         .guarded()
         .with("RATE_LIMIT_CONVERSATION_PER_MINUTE", 0);
@@ -195,8 +166,7 @@ async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twic
     assert_eq!(world.database.counts().await, (2, 4));
     assert_eq!(world.database.rows(charged).await, [["5"]]);
     world.model.next(held());
-    let params = json!({ "thread_id": thread, "item_id": question });
-    let mut stream = reader.stream("threads.retry_after_item", &params).await;
+    let mut stream = retry(&reader, &thread, &question).await;
     read(&mut stream, 1).await;
     world.model.was_asked(6).await;
     proxy.lose_next_reply();
@@ -221,7 +191,8 @@ async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twic
 
 #[tokio::test]
 async fn without_a_database_from_the_start_readers_are_told_and_found_again_later() {
-    let (world, proxy) = hurried().await;
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.hurried();
     proxy.take_away();
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();

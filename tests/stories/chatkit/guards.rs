@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{create, failure, read_until};
-use crate::database_failures::behind_proxy;
+use super::{create, failure, questions, read_until};
 use crate::harness::World;
-use crate::harness::chatkit::{Reader, Turn, input, kinds};
+use crate::harness::chatkit::{Reader, kinds};
 use crate::harness::model::{Script, held, held_halfway};
 
 /// Whether the message names a wait in words.
@@ -41,24 +40,6 @@ async fn refused(world: &World, reader: &Reader<'_>, requests: &[(&str, Value)])
     assert_eq!(stored(world).await, before);
     assert_eq!(world.model.asked().len(), calls);
     messages
-}
-
-/// All requests that ask the model.
-fn questions(turn: &Turn) -> [(&'static str, Value); 3] {
-    let Turn {
-        thread, question, ..
-    } = turn;
-    [
-        ("threads.create", json!({ "input": input("hi") })),
-        (
-            "threads.add_user_message",
-            json!({ "thread_id": thread, "input": input("hi") }),
-        ),
-        (
-            "threads.retry_after_item",
-            json!({ "thread_id": thread, "item_id": question }),
-        ),
-    ]
 }
 
 #[tokio::test]
@@ -158,7 +139,7 @@ async fn an_instance_that_is_full_says_so_at_once() {
 
 #[tokio::test]
 async fn a_refusal_that_is_remembered_costs_no_round_trip() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let world = world.guarded().with("RATE_LIMIT_NETWORK_PER_DAY", 1);
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
@@ -231,9 +212,7 @@ async fn a_question_without_a_verdict_is_neither_answered_nor_kept() {
         let (message, retry) = failure(&events);
         assert!(!retry, "{message}");
         assert!(!message.contains("saved"), "{message}");
-        world
-            .model
-            .next(Script::refusal(401, "", "invalid_api_key"));
+        world.model.next(Script::refused());
     }
     assert_eq!(world.database.messages().await.len(), 0);
     assert_eq!(reader.titles().await, ["-", "-"]);

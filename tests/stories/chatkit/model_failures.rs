@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::failure;
+use super::{failure, ids};
 use crate::harness::chatkit::{Reader, kinds};
-use crate::harness::model::{ANSWER, Script};
+use crate::harness::model::{ANSWER, Script, nobody};
 use crate::harness::{API_KEY, Running, World};
 
 /// Plays the script for a first question, for a second one and for a retry.
@@ -21,7 +21,7 @@ async fn fails(world: &World, chatkit: &Running, script: Script) {
             .count(),
         1
     );
-    let [thread, question] = ["thread_id", "id"].map(|key| first[1]["item"][key].as_str().unwrap());
+    let [thread, question] = ids(&first);
     assert_eq!(reader.titles().await, ["first"]);
     world.model.next(script.clone());
     told(chatkit, reader.add(thread, "second").await);
@@ -56,7 +56,7 @@ async fn it_fails_before_its_first_word() {
     let chatkit = world.chatkit().await;
     let page = Script::status(200, "content-type: text/html\r\n", "<html>hello</html>");
     for script in [
-        Script::refusal(401, "invalid_request_error", "invalid_api_key"),
+        Script::refused(),
         Script::refusal(429, "", "insufficient_quota"),
         Script::status(429, "retry-after: 3600\r\n", ""),
         Script::begin().event("{not json").done(),
@@ -105,11 +105,8 @@ async fn it_takes_too_long() {
 
 #[tokio::test]
 async fn nobody_listens() {
-    let mut world = World::new().await;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    world.set("OPENAI_BASE_URL", format!("http://{address}/v1"));
+    let (_socket, address) = nobody();
+    let world = World::new().await.with("OPENAI_BASE_URL", address);
     let chatkit = world.chatkit().await;
     told(&chatkit, chatkit.reader().create("first").await);
     assert_eq!(world.database.messages().await, ["user: first"]);

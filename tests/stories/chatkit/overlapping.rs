@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{add, create, failure, read, read_until};
+use super::{add, create, failure, ids, read, read_until, retry};
 use crate::harness::chatkit::{Reader, Turn, input};
 use crate::harness::model::{ANSWER, Script, held, held_halfway};
 use crate::harness::stream::Stream;
@@ -14,8 +14,7 @@ use crate::harness::{Reply, World};
 async fn held_retry(world: &World, reader: &Reader<'_>, turn: &Turn) -> Stream {
     let asked = world.model.asked().len();
     world.model.next(held());
-    let params = json!({ "thread_id": turn.thread, "item_id": turn.question });
-    let stream = reader.stream("threads.retry_after_item", &params).await;
+    let stream = retry(reader, &turn.thread, &turn.question).await;
     world.model.was_asked(asked + 1).await;
     stream
 }
@@ -55,14 +54,13 @@ async fn a_turn_that_goes_on_beside_its_retry_leaves_no_second_answer() {
     let mut first = create(&reader, "hi").await;
     let told = read(&mut first, 3).await;
     world.model.was_asked(1).await;
-    let id = |key: &str| told[1]["item"][key].as_str().unwrap().to_owned();
-    let (thread, question) = (id("thread_id"), id("id"));
+    let [thread, question] = ids(&told);
     world.model.next(Script::answer("Newer."));
-    reader.retry(&thread, &question).await;
+    reader.retry(thread, question).await;
     world.model.release();
     failure(&first.events().await);
     let texts = ["user: hi", "assistant: Newer."];
-    assert_eq!(reader.texts(&thread).await, texts);
+    assert_eq!(reader.texts(thread).await, texts);
 }
 
 #[tokio::test]
@@ -91,8 +89,7 @@ async fn a_retry_that_an_ending_instance_cuts_short_keeps_the_old_answer() {
     let reader = chatkit.reader();
     let turn = reader.begin("hi").await;
     world.model.next(held_halfway());
-    let params = json!({ "thread_id": turn.thread, "item_id": turn.question });
-    let mut retry = reader.stream("threads.retry_after_item", &params).await;
+    let mut retry = retry(&reader, &turn.thread, &turn.question).await;
     read_until(&mut retry, "At ").await;
     let token = reader.token().to_owned();
     let ended = chatkit.function.terminate(Duration::from_secs(10)).await;

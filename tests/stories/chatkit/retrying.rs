@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{UNKNOWN, create, read_until, talkative};
+use super::{UNKNOWN, create, failure, ids, read_until, retry};
 use crate::harness::chatkit::{Turn, input, kinds, turn};
-use crate::harness::model::{ANSWER, Script, held_halfway};
+use crate::harness::model::{ANSWER, Script, held_halfway, talkative};
 use crate::harness::{World, eventually};
 
 #[tokio::test]
@@ -62,12 +62,9 @@ async fn a_question_without_an_answer_can_be_retried() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();
-    world
-        .model
-        .next(Script::refusal(401, "", "invalid_api_key"));
+    world.model.next(Script::refused());
     let events = reader.create("hi").await;
-    let [thread, question] =
-        ["thread_id", "id"].map(|key| events[1]["item"][key].as_str().unwrap());
+    let [thread, question] = ids(&events);
     reader.retry(thread, question).await;
     let texts = ["user: hi".to_owned(), format!("assistant: {ANSWER}")];
     assert_eq!(reader.texts(thread).await, texts);
@@ -84,13 +81,13 @@ async fn a_retry_that_fails_keeps_the_old_answer_and_all_that_follows() {
     reader.ask(&thread, "two").await;
     let before = reader.get(&thread).await;
     for script in [
-        Script::refusal(401, "", "invalid_api_key"),
+        Script::refused(),
         Script::begin().words("Half an ").vanish(),
         Script::begin().words("Half an ").done(),
     ] {
         world.model.next(script);
         let events = reader.retry(&thread, &question).await;
-        let (message, retry) = super::failure(&events);
+        let (message, retry) = failure(&events);
         assert!(retry, "{message}");
         assert_eq!(events.last().unwrap()["type"], "error");
         assert_eq!(reader.get(&thread).await, before);
@@ -109,8 +106,7 @@ async fn what_a_stopped_retry_has_written_takes_the_old_answers_place() {
     } = reader.begin("one").await;
     reader.ask(&thread, "two").await;
     world.model.next(talkative());
-    let params = json!({ "thread_id": thread, "item_id": question });
-    let mut stream = reader.stream("threads.retry_after_item", &params).await;
+    let mut stream = retry(&reader, &thread, &question).await;
     read_until(&mut stream, "word0 word1 ").await;
     assert_eq!(
         reader.texts(&thread).await.len(),
@@ -136,8 +132,7 @@ async fn what_is_asked_while_an_earlier_question_is_retried_is_not_lost() {
         thread, question, ..
     } = reader.begin("one").await;
     world.model.next(held_halfway());
-    let params = json!({ "thread_id": thread, "item_id": question });
-    let mut stream = reader.stream("threads.retry_after_item", &params).await;
+    let mut stream = retry(&reader, &thread, &question).await;
     read_until(&mut stream, "At ").await;
     reader.ask(&thread, "two").await;
     world.model.release();
@@ -167,8 +162,7 @@ async fn a_reader_who_stops_an_answer_and_asks_again_at_once_finds_only_the_new_
     let mut stream = create(&reader, "hi").await;
     let events = read_until(&mut stream, "Half an ").await;
     drop(stream);
-    let [thread, question] =
-        ["thread_id", "id"].map(|key| events[1]["item"][key].as_str().unwrap());
+    let [thread, question] = ids(&events);
     reader.retry(thread, question).await;
     world.model.was_hung_up().await;
     // The function waits for its turns before it ends.

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{add, create, read, read_until, talkative};
-use crate::database_failures::behind_proxy;
+use super::{add, create, failure, read, read_until, retry};
 use crate::harness::chatkit::{Turn, input, kinds, turn};
-use crate::harness::model::{ANSWER, Script, held, held_halfway};
+use crate::harness::model::{ANSWER, Script, held, held_halfway, talkative};
 use crate::harness::stream::Stream;
 use crate::harness::{World, eventually};
 
@@ -52,8 +51,7 @@ async fn the_question_comes_back_before_the_model_says_anything_and_words_as_the
     stream.events().await;
     let question = echo[0]["item"]["id"].as_str().unwrap();
     world.model.next(held());
-    let params = json!({ "thread_id": thread, "item_id": question });
-    let mut stream = reader.stream("threads.retry_after_item", &params).await;
+    let mut stream = retry(&reader, &thread, question).await;
     assert_eq!(kinds(&read(&mut stream, 1).await), ECHO[2..]);
     world.model.release();
     stream.events().await;
@@ -223,7 +221,7 @@ async fn an_instance_that_must_stop_keeps_what_was_written_and_tells_its_reader(
     let stopping = chatkit.function.terminate(Duration::from_secs(10));
     let (status, events) = tokio::join!(stopping, stream.events());
     assert!(status.unwrap().success());
-    let (message, retry) = super::failure(&events);
+    let (message, retry) = failure(&events);
     assert!(message.contains("interrupted"), "{message}");
     assert!(retry);
     let stored = "select role, content, state from messages order by seq";
@@ -242,7 +240,7 @@ async fn a_thread_that_is_deleted_while_it_is_answered_stays_deleted() {
     let params = json!({ "thread_id": events[0]["thread"]["id"] });
     assert_eq!(reader.json("threads.delete", &params).await, json!({}));
     world.model.release();
-    let (message, retry) = super::failure(&stream.events().await);
+    let (message, retry) = failure(&stream.events().await);
     assert!(message.contains("deleted"), "{message}");
     assert!(!retry, "there is nothing to try again");
     assert_eq!(world.database.counts().await, (0, 0));
@@ -276,7 +274,7 @@ async fn two_tabs_that_ask_in_one_thread_get_each_their_own_answer() {
 
 #[tokio::test]
 async fn a_turn_costs_one_round_trip_before_the_model_and_one_after() {
-    let (world, proxy) = behind_proxy().await;
+    let (world, proxy) = World::behind_proxy().await;
     let world = world.guarded();
     let chatkit = world.chatkit().await;
     let reader = chatkit.reader();

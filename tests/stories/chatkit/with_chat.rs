@@ -205,9 +205,7 @@ async fn an_idempotency_key_replays_an_owned_answer_to_its_owner_alone() {
     );
 
     // A question that failed is not taken up by somebody else.
-    world
-        .model
-        .next(Script::refusal(401, "", "invalid_api_key"));
+    world.model.next(Script::refused());
     assert_eq!(keyed(&owner, "k3").await.status, 500);
     let before = owner.texts(&thread).await;
     for other in &others {

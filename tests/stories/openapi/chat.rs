@@ -65,8 +65,7 @@ impl Client<'_> {
     async fn unanswered_questions(&mut self, world: &World) {
         let chat = world.chat().await;
         let question = json!({ "message": "hi" });
-        let refusal = Script::refusal(401, "invalid_request_error", "invalid_api_key");
-        world.model.next(refusal);
+        world.model.next(Script::refused());
         let reply = self.ask(&chat, &question, 500).await;
         assert!(reply.json()["session_id"].is_string(), "{reply:?}");
         let hasty = world.chat_with("LLM_TIMEOUT_MS", 100).await;

@@ -9,10 +9,7 @@ use super::Client;
 use super::document::Place;
 use crate::harness::chatkit::{Reader, Turn, input, turn};
 use crate::harness::model::{Script, held};
-use crate::harness::{PAGE, Reply, World};
-
-/// An id that no thread and no item has.
-const UNKNOWN: &str = "0196f3a0-7c1e-7d3a-9b1f-3f0c5b6a7d8e";
+use crate::harness::{PAGE, Reply, UNKNOWN, World};
 
 impl Client<'_> {
     pub(super) async fn chatkit(&mut self, world: &World) {
@@ -111,7 +108,7 @@ impl Client<'_> {
         let chatkit = world.chatkit().await;
         let reader = chatkit.reader();
         for script in [
-            Script::refusal(401, "invalid_request_error", "invalid_api_key"),
+            Script::refused(),
             Script::begin().words("Half an ").vanish(),
         ] {
             world.model.next(script);

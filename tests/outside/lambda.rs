@@ -1,16 +1,5 @@
 //! The functions on AWS Lambda, under the emulator of cargo-lambda: a real runtime API and its
-//! function URLs. Apart from the suite, for it needs that program: `.ci/run` runs it.
-
-#![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
-#![allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the harness serves other tests, too"
-)]
-
-#[path = "../harness/mod.rs"]
-mod harness;
+//! function URLs.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -24,11 +13,11 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use harness::model::{ANSWER, Script};
-use harness::stream::told;
-use harness::{Log, PAGE, Reply, Running, World};
-
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use super::ROOT;
+use crate::harness::chatkit::{input, kinds};
+use crate::harness::model::{ANSWER, Script, held, held_halfway};
+use crate::harness::stream::told;
+use crate::harness::{Log, PAGE, Reply, Running, World, question};
 
 /// A function that asks an emulator of its own for requests. It ends with that, however the test
 /// ends: the harness sees to it that no emulator is left.
@@ -49,7 +38,7 @@ async fn lambda(world: &World, name: &str, binary: &str) -> Running<Instance> {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let emulator = Function::spawn(
-        &Path::new(ROOT).join("tests/lambda/emulator.sh"),
+        &Path::new(ROOT).join("tests/outside/lambda/emulator.sh"),
         &Environment::Inherited(settings.into()),
         Path::new(ROOT),
         Arc::new(move |line| lines.lock().unwrap().push(line.to_owned())),
@@ -93,6 +82,10 @@ async fn chat(world: &World) -> Running<Instance> {
     lambda(world, "chat", env!("CARGO_BIN_EXE_chat")).await
 }
 
+async fn chatkit(world: &World) -> Running<Instance> {
+    lambda(world, "chatkit", env!("CARGO_BIN_EXE_chatkit")).await
+}
+
 #[tokio::test]
 async fn a_conversation_goes_on_is_read_and_is_forgotten() {
     let world = World::new().await;
@@ -118,15 +111,8 @@ async fn a_conversation_goes_on_is_read_and_is_forgotten() {
 async fn the_first_words_come_while_the_model_still_speaks() {
     let world = World::new().await;
     let chat = chat(&world).await;
-    world.model.next(
-        Script::begin()
-            .words("First words, ")
-            .hold()
-            .words("then more.")
-            .finish("stop")
-            .done(),
-    );
-    let question = json!({ "message": "What is a humanoid robot?" });
+    world.model.next(held_halfway());
+    let question = question();
     let mut stream = chat.stream(&question).await;
     for (name, value) in [
         ("content-type", Some("text/event-stream")),
@@ -136,7 +122,7 @@ async fn the_first_words_come_while_the_model_still_speaks() {
     ] {
         assert_eq!(stream.header(name), value, "{name}");
     }
-    stream.text("First words, ").await;
+    stream.text("At ").await;
     assert_eq!(
         world.database.messages().await.len(),
         1,
@@ -147,10 +133,7 @@ async fn the_first_words_come_while_the_model_still_speaks() {
     assert_eq!(parts.last().unwrap(), "[DONE]");
     assert_eq!(
         world.database.messages().await,
-        [
-            "user: What is a humanoid robot?",
-            "assistant: First words, then more."
-        ]
+        ["user: What is a humanoid robot?", "assistant: At last."]
     );
     let whole = told(&chat.stream(&question).await.rest().await);
     assert_eq!(whole.text, ANSWER);
@@ -163,7 +146,7 @@ async fn an_instance_asks_for_a_request_only_when_the_work_of_the_last_one_is_do
     world
         .model
         .next(Script::begin().words("First words, ").hold());
-    let question = json!({ "message": "What is a humanoid robot?" });
+    let question = question();
     let mut stream = chat.stream(&question).await;
     stream.text("First words, ").await;
     // The emulator has taken the response for given: it is the turn alone that is waited for.
@@ -244,6 +227,56 @@ async fn the_path_of_an_event_may_have_a_prefix_and_its_body_may_be_base64() {
     let request = reqwest::Client::new().post(invocations).json(&event);
     assert_eq!(Reply::of(request).await.field("response"), ANSWER);
     assert_eq!(chat.logged("request").await["path"], "/prod/chat");
+}
+
+#[tokio::test]
+async fn a_thread_is_begun_and_read_again() {
+    let world = World::new().await;
+    let chatkit = chatkit(&world).await;
+    let reader = chatkit.reader();
+    let thread = reader.begin("What is a humanoid robot?").await.thread;
+    reader.ask(&thread, "And?").await;
+    let answer = format!("assistant: {ANSWER}");
+    let texts = [
+        "user: What is a humanoid robot?",
+        &answer,
+        "user: And?",
+        &answer,
+    ];
+    assert_eq!(reader.texts(&thread).await, texts);
+    assert_eq!(world.database.messages().await, texts);
+    assert_eq!(reader.titles().await, ["What is a humanoid robot?"]);
+    let params = json!({ "thread_id": thread });
+    let stranger = chatkit.reader().call("threads.get_by_id", &params).await;
+    assert_eq!(stranger.error(), (404, "not_found".into()));
+    assert_eq!(reader.json("threads.delete", &params).await, json!({}));
+    assert_eq!(world.database.counts().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_threads_question_comes_back_before_the_model_speaks_with_the_cookie_of_its_reader() {
+    let world = World::new().await;
+    let chatkit = chatkit(&world).await;
+    world.model.next(held());
+    let params = json!({ "input": input("What is a humanoid robot?") });
+    let mut stream = chatkit.stranger().stream("threads.create", &params).await;
+    assert_eq!(stream.header("content-type"), Some("text/event-stream"));
+    let cookie = stream.header("set-cookie").unwrap().to_owned();
+    let mut echo = Vec::new();
+    for _ in 0..3 {
+        echo.push(stream.event().await.unwrap());
+    }
+    let expected = ["thread.created", "thread.item.done", "stream_options"];
+    assert_eq!(kinds(&echo), expected);
+    world.model.was_asked(1).await;
+    world.model.release();
+    let rest = stream.events().await;
+    assert_eq!(rest.last().unwrap()["type"], "thread.item.done");
+
+    let (cookie, _) = cookie.split_once(';').unwrap();
+    let list = chatkit.stranger().request("threads.list", &json!({}));
+    let list = Reply::of(list.header("cookie", cookie)).await.json();
+    assert_eq!(list["data"][0]["id"], echo[0]["thread"]["id"]);
 }
 
 #[tokio::test]

@@ -1,16 +1,5 @@
 //! The bundle under Vercel's own command line, without an account: `vercel build` makes what is
-//! deployed, `vercel dev` serves it. Apart from the suite, for it needs Node: `.ci/run` runs it.
-
-#![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
-#![allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the harness serves other tests, too"
-)]
-
-#[path = "../harness/mod.rs"]
-mod harness;
+//! deployed, `vercel dev` serves it.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -21,10 +10,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use harness::World;
-use harness::model::ANSWER;
-
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use super::{ROOT, target};
+use crate::harness::World;
+use crate::harness::model::ANSWER;
 
 /// What the functions may ask of the machine that they run on: the C library and its parts.
 const SYSTEM_LIBRARIES: [&str; 5] = [
@@ -118,7 +106,7 @@ async fn vercel_dev_answers_through_the_rewrites() {
         }
         panic!("vercel dev ended before it was ready");
     };
-    let url = tokio::time::timeout(Duration::from_secs(60), ready)
+    let url = tokio::time::timeout(Duration::from_mins(1), ready)
         .await
         .unwrap();
     // What it says from now on must not fill the pipe.
@@ -170,10 +158,10 @@ async fn vercel_dev_answers_through_the_rewrites() {
 
 /// Vercel's command line in a folder, with an environment of its own: no account, no questions.
 fn vercel(folder: &Path) -> Command {
-    let program = Path::new(ROOT).join("tests/vercel/node_modules/vercel/dist/vc.js");
+    let program = Path::new(ROOT).join("tests/outside/vercel/node_modules/vercel/dist/vc.js");
     assert!(
         program.exists(),
-        "Vercel's command line is not there; run: npm ci --prefix tests/vercel --ignore-scripts --omit=optional"
+        "Vercel's command line is not there; run: npm ci --prefix tests/outside/vercel --ignore-scripts --omit=optional"
     );
     let inherited = ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME"];
     let inherited = inherited.map(|name| (name, std::env::var_os(name)));
@@ -195,16 +183,10 @@ fn vercel(folder: &Path) -> Command {
             ("NO_COLOR", "1"),
             ("CARGO_NET_OFFLINE", "true"),
         ])
+        // The dependencies that the suite has built serve here, too.
         .env("CARGO_TARGET_DIR", target())
         .stdin(Stdio::null());
     command
-}
-
-/// The dependencies that the suite has built serve here, too.
-fn target() -> PathBuf {
-    // …/target/debug/chat
-    let program = Path::new(env!("CARGO_BIN_EXE_chat"));
-    program.ancestors().nth(2).unwrap().to_owned()
 }
 
 /// A copy of the files that git knows, in a place that is always the same: cargo builds again

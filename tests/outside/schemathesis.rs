@@ -1,17 +1,5 @@
 //! The contract under a fuzzer: schemathesis makes requests from `public/openapi.json`, good and
-//! bad ones, and holds every response against it. Apart from the suite, for it needs Python:
-//! `.ci/run` runs it.
-
-#![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
-#![allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the harness serves other tests, too"
-)]
-
-#[path = "../harness/mod.rs"]
-mod harness;
+//! bad ones, and holds every response against it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,9 +10,8 @@ use local::function::Environment;
 use local::gateway::{self, Functions, Gateway, Routes};
 use tokio::process::Command;
 
-use harness::World;
-
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use super::{ROOT, output, target};
+use crate::harness::World;
 
 /// Limits that a fuzzer would run into (`RATE_LIMIT_*` and what else counts requests), raised so
 /// far that it does not: a name and a value each.
@@ -37,7 +24,7 @@ const RAISED_LIMITS: [(&str, &str); 5] = [
 ];
 
 /// A run takes a minute; one that takes so long does not end.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 
 #[tokio::test]
 async fn answers_as_json_and_a_readers_own_threads_keep_the_contract() {
@@ -65,7 +52,7 @@ async fn fuzz(what: &str, arguments: &[&str]) -> World {
         world.set(name, value);
     }
     let site = Site::serve(&world).await;
-    let folder = Path::new(ROOT).join("tests/schemathesis");
+    let folder = Path::new(ROOT).join("tests/outside/schemathesis");
     let mut command = Command::new(program());
     command
         .arg("--config-file")
@@ -79,26 +66,14 @@ async fn fuzz(what: &str, arguments: &[&str]) -> World {
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .env("COLUMNS", "100")
-        .env("SCHEMATHESIS_HOOKS", folder.join("hooks.py"))
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(LIMIT, command.output());
-    let output = output.await.expect("schemathesis does not end").unwrap();
-    let report = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{report}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+        .env("SCHEMATHESIS_HOOKS", folder.join("hooks.py"));
+    let report = output(&mut command, LIMIT).await;
     // Not by a macro, whose words are kept back when a test passes.
     let summary = report.rfind("SUMMARY").map_or(&*report, |at| {
         report[at..].trim_start_matches(|c: char| c != '\n')
     });
-    writeln!(
-        std::io::stderr(),
-        "schemathesis, {what}:\n{}",
-        summary.trim()
-    )
-    .unwrap();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "schemathesis, {what}:\n{}", summary.trim()).unwrap();
     let (conversations, messages) = world.database.counts().await;
     assert!(
         conversations > 10 && messages > 20,
@@ -138,14 +113,12 @@ impl Site {
     }
 }
 
-/// Where `.ci/run` installs it: beside what cargo builds.
+/// Where `.ci/run` installs it.
 fn program() -> PathBuf {
-    // …/target/debug/chat
-    let target = Path::new(env!("CARGO_BIN_EXE_chat")).ancestors().nth(2);
-    let program = target.unwrap().join("schemathesis/bin/schemathesis");
+    let program = target().join("schemathesis/bin/schemathesis");
     assert!(
         program.exists(),
-        "schemathesis is not there; run: python3 -m venv target/schemathesis && target/schemathesis/bin/pip install --requirement tests/schemathesis/requirements.txt"
+        "schemathesis is not there; run: python3 -m venv target/schemathesis && target/schemathesis/bin/pip install --requirement tests/outside/schemathesis/requirements.txt"
     );
     program
 }

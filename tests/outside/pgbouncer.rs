@@ -1,16 +1,5 @@
-//! The functions behind PgBouncer in transaction mode, which is what a pooled Neon URL is. Apart
-//! from the suite, for it needs Debian's `pgbouncer`: `.ci/run` runs it.
-
-#![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
-#![allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the harness serves other tests, too"
-)]
-
-#[path = "../harness/mod.rs"]
-mod harness;
+//! The functions behind PgBouncer in transaction mode, which is what a pooled Neon URL is. It is
+//! Debian's `pgbouncer`.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -21,8 +10,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
-use harness::hot_key::hot_key;
-use harness::{Database, Reply, World, eventually};
+use crate::harness::hot_key::hot_key;
+use crate::harness::{Database, Reply, World, eventually};
 
 /// A pooler in front of the tests' PostgreSQL.
 struct PgBouncer {
@@ -87,9 +76,7 @@ impl Drop for PgBouncer {
 
 async fn behind_pgbouncer() -> (World, PgBouncer) {
     let pooler = PgBouncer::start().await;
-    let mut world = World::new().await;
-    world.set("DATABASE_URL", world.database.url_at(pooler.port));
-    (world, pooler)
+    (World::behind(pooler.port).await, pooler)
 }
 
 #[tokio::test]

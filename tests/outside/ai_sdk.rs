@@ -1,29 +1,19 @@
 //! The AI SDK's own chat, as a page has it, against `POST /chat`: what it makes of our stream and
-//! of our errors. Apart from the suite, for it needs npm: `.ci/run` runs it.
-
-#![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
-#![allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the harness serves other tests, too"
-)]
-
-#[path = "../harness/mod.rs"]
-mod harness;
+//! of our errors.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use harness::model::{ANSWER, Script};
-use harness::{Running, World, eventually};
+use super::output;
+use crate::harness::model::{ANSWER, Script};
+use crate::harness::{Running, World, eventually};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ai_sdk");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outside/ai_sdk");
 
 #[tokio::test]
 async fn a_conversation_of_two_turns_is_the_one_that_is_stored() {
@@ -140,8 +130,7 @@ async fn an_error_in_the_middle_is_told_in_our_words_and_the_conversation_goes_o
 async fn an_error_before_the_first_word_is_the_error_that_every_client_gets() {
     let world = World::new().await;
     let chat = world.chat().await;
-    let refusal = Script::refusal(401, "invalid_request_error", "invalid_api_key");
-    world.model.next(refusal);
+    world.model.next(Script::refused());
     let turns = play(&chat, "conversation").await;
     let refused = &turns[0];
     assert_eq!(refused["status"], "error", "{refused:#}");
@@ -168,22 +157,15 @@ async fn play(chat: &Running, scene: &str) -> Vec<Value> {
     command
         .args(["drive.mjs", &chat.url, scene])
         .current_dir(FOLDER)
-        .env_clear()
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(60), command.output());
-    let output = output.await.expect("the scene does not end").unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let mut seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+        .env_clear();
+    let told = output(&mut command, Duration::from_mins(1)).await;
+    let mut seen: Value = serde_json::from_str(&told).unwrap();
     serde_json::from_value(seen["turns"].take()).unwrap()
 }
 
 /// The Node that is installed with the SDK; the machine's may be too old for it.
 fn node() -> PathBuf {
-    let packages = Path::new(FOLDER).join("node_modules");
+    let packages = PathBuf::from(FOLDER).join("node_modules");
     let installed = fs::read_dir(&packages).into_iter().flatten();
     // The only package of this name is the platform's. Not `.bin/node`, which npm 9 leaves out.
     let node = installed
@@ -193,7 +175,7 @@ fn node() -> PathBuf {
         .find(|program| program.exists());
     let complete = packages.join("@ai-sdk/react").exists();
     node.filter(|_| complete).expect(
-        "the AI SDK or its Node is not there; run: npm ci --prefix tests/ai_sdk --ignore-scripts",
+        "the AI SDK or its Node is not there; run: npm ci --prefix tests/outside/ai_sdk --ignore-scripts",
     )
 }
 

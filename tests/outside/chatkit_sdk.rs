@@ -1,31 +1,20 @@
 //! ChatKit's official Python package, its types alone, against `POST /chatkit`: its requests, and
-//! whether it knows every response and event, and would have written the same. Apart from the
-//! suite, for it needs Python: `.ci/run` runs it.
+//! whether it knows every response and event, and would have written the same.
 //!
 //! `drive.py` is the reader: it tells each turn's events in their order and what is read again
 //! later. Here is what it does not see: the database and the model.
 
-#![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
-#![allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the harness serves other tests, too"
-)]
-
-#[path = "../harness/mod.rs"]
-mod harness;
-
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use harness::model::{ANSWER, Asked, Script};
-use harness::{PAGE, Running, World};
+use super::{output, target};
+use crate::harness::model::{ANSWER, Asked, Script};
+use crate::harness::{PAGE, Running, World};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chatkit_sdk");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outside/chatkit_sdk");
 
 #[tokio::test]
 async fn a_conversation_of_two_turns_is_the_one_that_is_stored() {
@@ -139,7 +128,7 @@ async fn a_retry_that_fails_keeps_the_old_answer() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;
     world.model.next(Script::answer(ANSWER));
-    world.model.next(refusal());
+    world.model.next(Script::refused());
     play(&chatkit, "failing_retry").await;
     let told = world.database.messages().await;
     assert_eq!(told[1..], [format!("assistant: {ANSWER}")]);
@@ -177,8 +166,8 @@ async fn the_last_feedback_on_an_item_is_kept_also_on_one_that_was_never_stored(
 async fn an_error_before_the_first_word_leaves_the_question_which_is_retried() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;
-    world.model.next(refusal());
-    world.model.next(refusal());
+    world.model.next(Script::refused());
+    world.model.next(Script::refused());
     let seen = play(&chatkit, "early_error").await;
     let told = seen["message"].as_str().unwrap();
     assert!(told.contains("Your question is saved"), "{told}");
@@ -261,31 +250,17 @@ async fn play(chatkit: &Running, scene: &str) -> Value {
         .args(["drive.py", &chatkit.url, PAGE, scene])
         .current_dir(FOLDER)
         .env_clear()
-        .env("PYTHONUTF8", "1")
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_mins(1), command.output());
-    let output = output.await.expect("the scene does not end").unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).unwrap()
+        .env("PYTHONUTF8", "1");
+    let told = output(&mut command, Duration::from_mins(1)).await;
+    serde_json::from_str(&told).unwrap()
 }
 
-/// The Python that `.ci/run` installs the package for: beside what cargo builds.
+/// The Python that `.ci/run` installs the package for.
 fn python() -> PathBuf {
-    // …/target/debug/chatkit
-    let target = Path::new(env!("CARGO_BIN_EXE_chatkit")).ancestors().nth(2);
-    let python = target.unwrap().join("chatkit-sdk/bin/python");
+    let python = target().join("chatkit-sdk/bin/python");
     assert!(
         python.exists(),
-        "the package is not there; run: python3 -m venv target/chatkit-sdk && target/chatkit-sdk/bin/pip install --no-deps --requirement tests/chatkit_sdk/requirements.txt"
+        "the package is not there; run: python3 -m venv target/chatkit-sdk && target/chatkit-sdk/bin/pip install --no-deps --requirement tests/outside/chatkit_sdk/requirements.txt"
     );
     python
-}
-
-/// An answer with which a model refuses everything.
-fn refusal() -> Script {
-    Script::refusal(401, "invalid_request_error", "invalid_api_key")
 }
