@@ -184,7 +184,7 @@ async fn open() -> Result<Client, String> {
         .find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()))
         .ok_or("set DATABASE_URL (or DATABASE_URL_UNPOOLED) to the PostgreSQL URL")?;
     let mut config =
-        config::database_url(url).map_err(|problem| format!("the database URL {problem}"))?;
+        config::database_url(&url).map_err(|problem| format!("the database URL {problem}"))?;
     if config.get_hosts().iter().any(is_pooled) {
         return Err(
             "this is a pooled URL (-pooler): set DATABASE_URL_UNPOOLED to the direct one".into(),

@@ -1,48 +1,103 @@
 //! Checking a variable's value: each check says what would be right, and never quotes the value.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::str::FromStr;
-use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio_postgres::config::{Host, SslMode};
 
-use super::Problem;
+use super::{Problem, Problems};
+use crate::cors::Origins;
 
 /// Reads one variable after the other and keeps what is wrong.
-pub(super) struct Check(pub(super) Vec<Problem>);
+pub(super) struct Check {
+    /// By their names in lower case, as `envy` hands them over.
+    values: HashMap<String, String>,
+    problems: Vec<Problem>,
+}
 
 impl Check {
+    /// An empty value counts as absent.
+    pub(super) fn new(variables: impl Iterator<Item = (String, String)>) -> Self {
+        let given = variables.filter(|(_, value)| !value.trim().is_empty());
+        Self {
+            // Texts in a map have no form that could be wrong.
+            values: envy::from_iter(given).unwrap_or_default(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Fails with everything that was wrong.
+    pub(super) fn done(self, origins: &Origins) -> Result<(), Problems> {
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        Err(Problems {
+            problems: self.problems,
+            origins: origins.clone(),
+        })
+    }
+
+    pub(super) fn value(&self, variable: &str) -> Option<&str> {
+        let value = self.values.get(&variable.to_ascii_lowercase());
+        value.map(String::as_str)
+    }
+
+    pub(super) fn wrong(&mut self, variable: &'static str, message: impl Into<String>) {
+        let message = message.into();
+        self.problems.push(Problem { variable, message });
+    }
+
     pub(super) fn required<T>(
         &mut self,
         variable: &'static str,
-        value: Option<String>,
-        parse: impl FnOnce(String) -> Result<T, String>,
+        parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let parsed = value.ok_or_else(|| "is missing".into()).and_then(parse);
-        parsed
-            .map_err(|message| self.0.push(Problem { variable, message }))
-            .ok()
+        let value = self.value(variable).ok_or_else(|| "is missing".into());
+        let parsed = value.and_then(parse);
+        parsed.map_err(|message| self.wrong(variable, message)).ok()
     }
 
-    pub(super) fn wrong(&mut self, variable: &'static str, message: &str) {
-        let message = message.into();
-        self.0.push(Problem { variable, message });
+    pub(super) fn parsed<T>(
+        &mut self,
+        variable: &'static str,
+        default: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let parsed = parse(self.value(variable).unwrap_or(default));
+        parsed.map_err(|message| self.wrong(variable, message)).ok()
+    }
+
+    pub(super) fn text(&self, variable: &'static str, default: &str) -> String {
+        self.value(variable).unwrap_or(default).to_owned()
+    }
+
+    /// One of two words, of which the first is the default.
+    pub(super) fn one_of(
+        &mut self,
+        variable: &'static str,
+        words: [&'static str; 2],
+    ) -> &'static str {
+        let value = self.value(variable).unwrap_or(words[0]);
+        if let Some(word) = words.into_iter().find(|word| *word == value) {
+            return word;
+        }
+        self.wrong(variable, format!("must be {} or {}", words[0], words[1]));
+        words[0]
     }
 
     /// A whole number; 0 switches the limit off.
-    pub(super) fn limit<T: FromStr + Copy>(
-        &mut self,
-        variable: &'static str,
-        value: Option<String>,
-        default: T,
-    ) -> T {
-        value.map_or(default, |value| {
-            value.trim().parse().unwrap_or_else(|_| {
+    pub(super) fn limit<T: FromStr>(&mut self, variable: &'static str, default: T) -> T {
+        let number = self.value(variable).map(|value| value.trim().parse());
+        match number {
+            None => default,
+            Some(Ok(number)) => number,
+            Some(Err(_)) => {
                 self.wrong(variable, "must be a whole number, or 0 for no limit");
                 default
-            })
-        })
+            }
+        }
     }
 
     /// An amount of dollars in units of which a dollar has `units`.
@@ -50,59 +105,37 @@ impl Check {
         clippy::cast_possible_truncation,
         reason = "amounts are checked to be small"
     )]
-    pub(super) fn dollars(
-        &mut self,
-        variable: &'static str,
-        value: Option<String>,
-        default: f64,
-        units: f64,
-    ) -> i64 {
-        let amount = value.map_or(Ok(default), |value| value.trim().parse());
-        match amount {
+    pub(super) fn dollars(&mut self, variable: &'static str, default: f64, units: f64) -> i64 {
+        let amount = self.value(variable).map(|value| value.trim().parse());
+        match amount.unwrap_or(Ok(default)) {
             Ok(amount) if (0.0..=1e6).contains(&amount) => (amount * units).round() as i64,
             _ => {
-                self.wrong(
-                    variable,
-                    "must be an amount in US dollars such as 4.50, or 0",
-                );
+                let message = "must be an amount in US dollars such as 4.50, or 0";
+                self.wrong(variable, message);
                 0
             }
         }
     }
 
     /// A positive whole number.
-    pub(super) fn number<T: FromStr + Copy + Default + PartialOrd>(
+    pub(super) fn number<T: FromStr + Default + PartialOrd>(
         &mut self,
         variable: &'static str,
-        value: Option<String>,
         default: T,
     ) -> T {
-        let Some(value) = value else { return default };
-        match value.trim().parse() {
-            Ok(number) if number > T::default() => number,
-            _ => {
-                let message = "must be a whole number above 0".into();
-                self.0.push(Problem { variable, message });
+        let number = self.value(variable).map(|value| value.trim().parse());
+        match number {
+            None => default,
+            Some(Ok(number)) if number > T::default() => number,
+            Some(_) => {
+                self.wrong(variable, "must be a whole number above 0");
                 default
             }
         }
     }
-
-    pub(super) fn time(
-        &mut self,
-        variable: &'static str,
-        value: Option<String>,
-        default: u64,
-    ) -> Duration {
-        Duration::from_millis(self.number(variable, value, default))
-    }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that `Check::required` calls"
-)]
-pub(super) fn key(text: String) -> Result<SecretString, String> {
+pub(super) fn key(text: &str) -> Result<SecretString, String> {
     // It travels in a header: whatever is not visible ASCII came in by a slip of the paste.
     if text.trim().bytes().all(|b| b.is_ascii_graphic()) {
         Ok(text.trim().into())
@@ -119,11 +152,7 @@ pub(super) fn key(text: String) -> Result<SecretString, String> {
 /// # Errors
 ///
 /// Says what is wrong, never a part of the URL: a slip of the paste puts the password anywhere.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that `Check::required` calls"
-)]
-pub fn database_url(url: String) -> Result<tokio_postgres::Config, String> {
+pub fn database_url(url: &str) -> Result<tokio_postgres::Config, String> {
     let url = url.trim();
     if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {
         return Err("must begin with postgresql:// (no quotes, nothing in front)".into());
@@ -155,11 +184,7 @@ fn is_here(host: &Host) -> bool {
 }
 
 /// Checks the URL of a model's API.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that `Check::required` calls"
-)]
-pub(super) fn base_url(url: String) -> Result<String, String> {
+pub(super) fn base_url(url: &str) -> Result<String, String> {
     let uri: Option<http::Uri> = url.trim().parse().ok();
     let right = uri.is_some_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
