@@ -15,9 +15,11 @@ use crate::pseudonym::Pseudonyms;
 
 mod check;
 mod environment;
+mod limits;
 
 pub use check::database_url;
 pub use environment::load_dotenv;
+pub use limits::RateLimits;
 
 /// What an instance runs with.
 #[derive(Debug, Clone)]
@@ -58,23 +60,6 @@ pub struct QuestionLimits {
     pub message: usize,
     /// `MAX_SELECTED_TEXT_CHARS`
     pub selected_text: usize,
-}
-
-/// What a network, a conversation and a day may use; a zero switches a limit off.
-#[derive(Debug, Clone, Copy)]
-pub struct RateLimits {
-    /// Questions of a network at once (`RATE_LIMIT_NETWORK_BURST`): a classroom shares one.
-    pub network_burst: u32,
-    /// Questions of a network a minute, in the long run (`RATE_LIMIT_NETWORK_PER_MINUTE`).
-    pub network_per_minute: u32,
-    /// Questions of a network a day, in UTC (`RATE_LIMIT_NETWORK_PER_DAY`).
-    pub network_per_day: u32,
-    /// Questions in a conversation a minute (`RATE_LIMIT_CONVERSATION_PER_MINUTE`).
-    pub conversation_per_minute: u32,
-    /// Billionths of a dollar a day, in UTC (`DAILY_BUDGET_USD`).
-    pub daily_budget: i64,
-    /// Turns that an instance runs at once (`MAX_TURNS_IN_FLIGHT`).
-    pub turns_in_flight: usize,
 }
 
 /// What the model costs, in billionths of a dollar a token: a thousandth of the price in dollars

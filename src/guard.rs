@@ -4,8 +4,7 @@
 //! holds across instances. In front of it stands this memory: whatever was refused is refused again
 //! until its time is over, without any SQL, and an instance that is full says so at once.
 
-mod refusal;
-mod terms;
+mod limits;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,11 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::error::{Code, Failure};
+use crate::pseudonym::Network;
+use crate::reader::Reader;
 
-pub use refusal::{Refusal, Subject};
-pub use terms::{Pace, Terms};
+pub use limits::{Pace, Refusal, Scope, Terms};
 
 /// The most refusals that are remembered, of about 112 bytes each.
 const MAX_REFUSALS: usize = 16 * 1024;
@@ -27,6 +28,18 @@ const BUDGET_MEMORY: Duration = Duration::from_secs(5);
 
 /// What a full instance asks its clients to wait.
 const OVERLOADED_WAIT: Duration = Duration::from_secs(2);
+
+/// Whom a refusal holds for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A network, by its hash of the day.
+    Network(Network),
+    /// A conversation as this reader has it. For others it may be an unknown one, and what is
+    /// remembered of it is not for them.
+    Conversation(Uuid, Option<Reader>),
+    /// Everybody: the day's budget.
+    Everybody,
+}
 
 /// An instance's memory.
 #[derive(Debug, Default)]
@@ -117,7 +130,6 @@ impl Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pseudonym::Network;
 
     #[tokio::test(start_paused = true)]
     async fn who_was_refused_is_refused_until_the_time_is_over() {

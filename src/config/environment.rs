@@ -68,14 +68,7 @@ impl Settings {
         };
         let max_prompt_chars = max_prompt_chars(&mut check, question_limits);
         let history_messages = check.number("HISTORY_MESSAGES", 10);
-        let rate_limits = RateLimits {
-            network_burst: check.limit("RATE_LIMIT_NETWORK_BURST", 30),
-            network_per_minute: check.limit("RATE_LIMIT_NETWORK_PER_MINUTE", 30),
-            network_per_day: check.limit("RATE_LIMIT_NETWORK_PER_DAY", 500),
-            conversation_per_minute: check.limit("RATE_LIMIT_CONVERSATION_PER_MINUTE", 5),
-            daily_budget: check.dollars("DAILY_BUDGET_USD", 5.0, 1e9),
-            turns_in_flight: check.limit("MAX_TURNS_IN_FLIGHT", 512),
-        };
+        let rate_limits = RateLimits::read(&mut check);
         // Billionths of a dollar a token are thousandths of dollars a million tokens.
         let prices = Prices {
             input: check.dollars("PRICE_INPUT_USD_PER_MILLION", 0.75, 1e3),
@@ -188,6 +181,7 @@ mod tests {
     fn every_variable_that_is_read_is_documented() {
         let source = include_str!("environment.rs");
         let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let code = [code, include_str!("limits.rs")].concat();
         let mut read: Vec<_> = code
             .split('"')
             .skip(1)

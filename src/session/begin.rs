@@ -11,13 +11,35 @@ use uuid::Uuid;
 use super::functions::{explain, statement};
 use super::{Author, PastMessage, Reservation, StoredAnswer, Turn, new_id};
 use crate::database::{Database, Error, Statement};
-use crate::guard::{Refusal, Subject, Terms};
+use crate::guard::{Refusal, Scope, Subject, Terms};
 use crate::idempotency::Key;
 use crate::pseudonym::Network;
 use crate::question::Question;
 use crate::reader::Reader;
 
-static BEGIN: LazyLock<Statement> = LazyLock::new(|| statement("begin", include_str!("begin.sql")));
+/// Everything that must be decided before the model is paid. Intervals come as seconds; the numbers are
+/// those of the parameters in [`begin_once`].
+const BEGIN_SQL: &str = "
+select
+    outcome, extract(epoch from wait)::float8 as wait_seconds,
+    session_id, question_id, answer_id, answered_at, reserved, spending_day,
+    role, content, selected_text, state,
+    session_created_at, question_created_at, begun_at, replaces
+from {turn}.begin(
+    named_session => $1, new_session => $2, new_question => $3, new_answer => $4,
+    message => $5, passage => $6, history_messages => $7,
+    key_hash => $8, request_hash => $9, lease => make_interval(secs => $10),
+    network_hash => $11, network_burst => $12,
+    network_interval => make_interval(secs => $13), network_daily => $14,
+    conversation_burst => $15, conversation_interval => make_interval(secs => $16),
+    budget => $17, fixed_cost => $18, byte_cost => $19,
+    message_bytes => $20, max_history_bytes => $21,
+    spending_shard => $22, sweeps => $23,
+    reader => $24, owned => $25, retried => $26,
+    new_title => $27, new_parts => $28::jsonb, new_options => $29::jsonb
+)";
+
+static BEGIN: LazyLock<Statement> = LazyLock::new(|| statement("begin", BEGIN_SQL));
 
 /// The class of SQLSTATE with which the database says that a turn has met another one.
 const MET: &str = "TC";
@@ -185,12 +207,6 @@ async fn begin_once(
 /// What the database has decided.
 fn outcome(rows: &[Row], ask: &Ask, shard: i16) -> Result<Outcome, Error> {
     let first = rows.first().ok_or(Error::Unexpected(BEGIN.name))?;
-    let refused = |subject, refusal| Outcome::Refused {
-        subject,
-        refusal,
-        wait: Duration::from_secs_f64(first.get::<_, f64>("wait_seconds").max(0.0)),
-    };
-    let network = Subject::Network(ask.network);
     Ok(match first.get("outcome") {
         "begun" => Outcome::Begun(Turn {
             conversation: first.get("session_id"),
@@ -216,14 +232,20 @@ fn outcome(rows: &[Row], ask: &Ask, shard: i16) -> Result<Outcome, Error> {
         "in_progress" => Outcome::InProgress,
         "key_reused" => Outcome::KeyReused,
         "no_session" => Outcome::NoConversation,
-        "network_pace" => refused(network, Refusal::NetworkPace),
-        "network_day" => refused(network, Refusal::NetworkDay),
-        "conversation_pace" => refused(
-            Subject::Conversation(first.get("session_id"), ask.reader),
-            Refusal::ConversationPace,
-        ),
-        "budget" => refused(Subject::Everybody, Refusal::Budget),
-        _ => return Err(Error::Unexpected(BEGIN.name)),
+        word => {
+            let refusal = Refusal::of(word).ok_or(Error::Unexpected(BEGIN.name))?;
+            Outcome::Refused {
+                subject: match refusal.scope() {
+                    Scope::Network => Subject::Network(ask.network),
+                    Scope::Conversation => {
+                        Subject::Conversation(first.get("session_id"), ask.reader)
+                    }
+                    Scope::Everybody => Subject::Everybody,
+                },
+                refusal,
+                wait: Duration::from_secs_f64(first.get::<_, f64>("wait_seconds").max(0.0)),
+            }
+        }
     })
 }
 

@@ -10,8 +10,14 @@ use super::{State, Turn};
 use crate::database::{Database, Error, Statement};
 use crate::idempotency::Key;
 
-static FINISH: LazyLock<Statement> =
-    LazyLock::new(|| statement("finish", include_str!("finish.sql")));
+static FINISH: LazyLock<Statement> = LazyLock::new(|| {
+    let sql = "select {turn}.finish(
+        this_answer => $1, this_session => $2, answer => $3, this_question => $4, answer_state => $5,
+        spending_day => $6, spending_shard => $7, reserved => $8, cost => $9,
+        began_at => $10, replaces => $11
+    ) as stored_at";
+    statement("finish", sql)
+});
 
 static FAIL: LazyLock<Statement> = LazyLock::new(|| {
     let sql = "select {turn}.fail(

@@ -21,25 +21,31 @@
 create function {turn}.begin(
     -- The conversation that the reader names; the ids of what the turn may create.
     named_session uuid, new_session uuid, new_question uuid, new_answer uuid,
-    message text, passage text, history_messages bigint,
-    -- The Idempotency-Key's hash, the request's hash, how long the turn may take; null without one.
-    key_hash bytea, request_hash bytea, lease interval,
-    -- Zero switches a limit off. An interval is the time between two questions at the pace.
-    network_hash bytea, network_burst bigint, network_interval interval, network_daily bigint,
-    conversation_burst bigint, conversation_interval interval,
-    -- In billionths of a dollar: the day's, the turn's without its history, a byte's of that.
-    budget bigint, fixed_cost bigint, byte_cost bigint,
-    -- What a message of the history takes in a prompt beside its texts; what all of them may take.
-    message_bytes bigint, max_history_bytes bigint,
+    message text,
+    -- In billionths of a dollar: the turn's without its history, and a byte's of that.
+    fixed_cost bigint, byte_cost bigint,
+    -- How many messages of the history, what one takes in a prompt beside its texts, and what all of
+    -- them may take.
+    history_messages bigint, message_bytes bigint, max_history_bytes bigint,
     spending_shard smallint,
+    passage text default null,
+    -- The Idempotency-Key's hash, the request's hash, how long the turn may take.
+    key_hash bytea default null, request_hash bytea default null, lease interval default null,
+    -- The limits; zero switches one off. An interval is the time between two questions at the pace.
+    network_hash bytea default null,
+    network_burst bigint default 0, network_interval interval default '0',
+    network_daily bigint default 0,
+    conversation_burst bigint default 0, conversation_interval interval default '0',
+    -- The day's, in billionths of a dollar.
+    budget bigint default 0,
     -- Whether this turn also sweeps.
-    sweeps boolean,
-    -- The hash of the reader's token, or null; whether the conversation must be theirs.
-    reader bytea, owned boolean,
-    -- The question to answer once more, or null.
-    retried uuid,
+    sweeps boolean default false,
+    -- The hash of the reader's token; whether the conversation must be theirs.
+    reader bytea default null, owned boolean default false,
+    -- The question to answer once more.
+    retried uuid default null,
     -- Of a new conversation; of a new question.
-    new_title text, new_parts jsonb, new_options jsonb,
+    new_title text default null, new_parts jsonb default null, new_options jsonb default null,
     -- The time of the turn; null: now.
     moment timestamptz default null
 )

@@ -64,16 +64,12 @@ async fn begin(database: &Database) -> Cost {
     let sql = "select * from {turn}.begin(
         named_session => '{session}', new_session => gen_random_uuid(),
         new_question => gen_random_uuid(), new_answer => gen_random_uuid(),
-        message => 'And now?', passage => null, history_messages => 10,
-        key_hash => null, request_hash => null, lease => null,
+        message => 'And now?', fixed_cost => 4500000, byte_cost => 750,
+        history_messages => 10, message_bytes => 150, max_history_bytes => 192000,
+        spending_shard => 3::smallint,
         network_hash => decode('00112233445566778899aabbccddeeff', 'hex'),
         network_burst => 30, network_interval => '2 seconds', network_daily => 500,
-        conversation_burst => 0, conversation_interval => '12 seconds',
-        budget => 5000000000, fixed_cost => 4500000, byte_cost => 750,
-        message_bytes => 150, max_history_bytes => 192000,
-        spending_shard => 3::smallint, sweeps => false,
-        reader => null, owned => false, retried => null,
-        new_title => null, new_parts => null, new_options => null
+        budget => 5000000000
     )";
     cost(database, sql).await
 }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -34,9 +34,20 @@ use tokio::{
 use tokio_postgres::{NoTls, types::Type};
 use uuid::Uuid;
 
-/// The functions' own statements, so that the database's part is equal.
-const BEGIN: &str = include_str!("../../../src/session/begin.sql");
-const FINISH: &str = include_str!("../../../src/session/finish.sql");
+/// The functions' own SQL functions, so that the database's part is equal, with limits off.
+const BEGIN: &str = "
+select reserved, spending_day, role, content, selected_text, state
+from {turn}.begin(
+    named_session => $1, new_session => $1, new_question => $2, new_answer => $3, message => $4,
+    fixed_cost => $5, byte_cost => $6, history_messages => $7, message_bytes => $8,
+    max_history_bytes => $9, spending_shard => $10, budget => $11, sweeps => $12
+)";
+const FINISH: &str = "
+select {turn}.finish(
+    this_answer => $1, this_session => $2, answer => $3, this_question => $4,
+    answer_state => 'complete', spending_day => $5, spending_shard => $6, reserved => $7,
+    cost => $8, began_at => null, replaces => null
+)";
 
 /// What a message of the history takes in a prompt beside its texts, in bytes.
 const MESSAGE_BYTES: i64 = 150;
@@ -128,8 +139,6 @@ impl Floor {
         let (question, answer) = (Uuid::now_v7(), Uuid::now_v7());
         // As rarely as a function does, and with as many rows.
         let (shard, sweep) = (i16::try_from(count % 16)?, count % 100 == 99);
-        let (passage, key) = (None::<&str>, None::<&[u8]>);
-        let (none, pace, network) = (0_i64, 60_f64, &[0_u8; 16][..]);
         let (budget, cost, price) = (1_000_000_000_000_000_i64, 5_000_000_i64, 750_i64);
         let (history, characters) = (10_i64, 48_000_i64);
         let connection = self.pool.get().await?;
@@ -138,34 +147,17 @@ impl Floor {
                 &self.begin,
                 &[
                     (&session, Type::UUID),
-                    (&session, Type::UUID),
                     (&question, Type::UUID),
                     (&answer, Type::UUID),
                     (&QUESTION, Type::TEXT),
-                    (&passage, Type::TEXT),
-                    (&history, Type::INT8),
-                    (&key, Type::BYTEA),
-                    (&key, Type::BYTEA),
-                    (&pace, Type::FLOAT8),
-                    (&network, Type::BYTEA),
-                    (&none, Type::INT8),
-                    (&pace, Type::FLOAT8),
-                    (&none, Type::INT8),
-                    (&none, Type::INT8),
-                    (&pace, Type::FLOAT8),
-                    (&budget, Type::INT8),
                     (&cost, Type::INT8),
                     (&price, Type::INT8),
+                    (&history, Type::INT8),
                     (&MESSAGE_BYTES, Type::INT8),
                     (&characters, Type::INT8),
                     (&shard, Type::INT2),
+                    (&budget, Type::INT8),
                     (&sweep, Type::BOOL),
-                    (&key, Type::BYTEA),
-                    (&false, Type::BOOL),
-                    (&None::<Uuid>, Type::UUID),
-                    (&passage, Type::TEXT),
-                    (&passage, Type::TEXT),
-                    (&passage, Type::TEXT),
                 ],
             )
             .await?;
@@ -175,7 +167,7 @@ impl Floor {
 
         self.ask().await?;
 
-        let (state, real_cost) = ("complete", 63_000_i64);
+        let real_cost = 63_000_i64;
         let connection = self.pool.get().await?;
         connection
             .query_typed(
@@ -185,13 +177,10 @@ impl Floor {
                     (&session, Type::UUID),
                     (&ANSWER, Type::TEXT),
                     (&question, Type::UUID),
-                    (&state, Type::TEXT),
                     (&day, Type::DATE),
                     (&shard, Type::INT2),
                     (&reserved, Type::INT8),
                     (&real_cost, Type::INT8),
-                    (&None::<DateTime<Utc>>, Type::TIMESTAMPTZ),
-                    (&None::<i64>, Type::INT8),
                 ],
             )
             .await?;

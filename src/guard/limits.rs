@@ -1,12 +1,13 @@
-//! The terms of a turn: how fast it may be asked and what it may cost, computed once from the
-//! settings.
+//! The limits: the terms of a turn (how fast it may be asked, what it may cost), computed once from
+//! the settings, and what a reader is told where one of them refuses it.
 //!
-//! Pure. They are decided upon in the database ([`crate::session::begin`]), which takes them as they
-//! stand here.
+//! Pure. Whether one refuses is decided in the database ([`crate::session::begin`]), which takes the
+//! terms as they stand here.
 
 use std::time::Duration;
 
 use crate::config::{Prices, Settings};
+use crate::error::{Code, Failure};
 use crate::prompt;
 
 /// What a turn may take beside the model's time and its statements. Until then a request with
@@ -112,6 +113,78 @@ where
     i64: TryFrom<T>,
 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A limit that refuses a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The network asks faster than its pace.
+    NetworkPace,
+    /// The network has asked enough for a day.
+    NetworkDay,
+    /// The conversation asks faster than its pace.
+    ConversationPace,
+    /// The day's money is spent.
+    Budget,
+}
+
+/// What a limit counts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// A network.
+    Network,
+    /// A conversation.
+    Conversation,
+    /// All readers.
+    Everybody,
+}
+
+impl Refusal {
+    /// By the word that the database has for it.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "network_pace" => Self::NetworkPace,
+            "network_day" => Self::NetworkDay,
+            "conversation_pace" => Self::ConversationPace,
+            "budget" => Self::Budget,
+            _ => return None,
+        })
+    }
+
+    /// What it counts for.
+    #[must_use]
+    pub fn scope(self) -> Scope {
+        match self {
+            Self::NetworkPace | Self::NetworkDay => Scope::Network,
+            Self::ConversationPace => Scope::Conversation,
+            Self::Budget => Scope::Everybody,
+        }
+    }
+
+    /// The answer to the client.
+    #[must_use]
+    pub fn failure(self, wait: Duration) -> Failure {
+        let (code, message) = match self {
+            Self::NetworkPace => (
+                Code::RateLimited,
+                "Too many questions come from your network right now. Please try again in a moment.",
+            ),
+            Self::NetworkDay => (
+                Code::RateLimited,
+                "Your network has used up its questions for today. Please come back tomorrow.",
+            ),
+            Self::ConversationPace => (
+                Code::RateLimited,
+                "That was fast. Please wait a moment before your next question.",
+            ),
+            Self::Budget => (
+                Code::BudgetExhausted,
+                "The assistant has answered all it can for now. Please come back later.",
+            ),
+        };
+        Failure::new(code, message).retry_after(wait)
+    }
 }
 
 #[cfg(test)]
