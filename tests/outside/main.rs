@@ -1,6 +1,6 @@
 //! The functions with foreign programs, each a module whose name is a filter:
 //! `cargo test --test outside pgbouncer::`. Apart from the suite, for they need what `.ci/run`
-//! installs.
+//! installs; `lambda::` needs the feature of that name, too.
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
 #![expect(

@@ -81,13 +81,7 @@ async fn vercel_dev_answers_through_the_rewrites() {
     let world = World::new().await;
     let copy = copy("dev");
     // `vercel dev` compiles at the first request; its compiler's time is no part of the story.
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--bins"])
-        .current_dir(&copy)
-        .env("CARGO_TARGET_DIR", target())
-        .status()
-        .unwrap();
-    assert!(built.success());
+    cargo(&copy, &["build", "--quiet", "--bins"]);
 
     let mut command = vercel(&copy);
     command
@@ -96,8 +90,9 @@ async fn vercel_dev_answers_through_the_rewrites() {
         .envs(world.settings().iter().cloned())
         .process_group(0)
         .stderr(Stdio::piped());
-    let mut dev = tokio::process::Command::from(command).spawn().unwrap();
-    let mut lines = BufReader::new(dev.stderr.take().unwrap()).lines();
+    let dev = tokio::process::Command::from(command).spawn();
+    let mut dev = Group(dev.unwrap());
+    let mut lines = BufReader::new(dev.0.stderr.take().unwrap()).lines();
     let ready = async {
         while let Some(line) = lines.next_line().await.unwrap() {
             if let Some((_, url)) = line.split_once("Ready! Available at ") {
@@ -149,11 +144,24 @@ async fn vercel_dev_answers_through_the_rewrites() {
         assert_eq!(reply.status(), 404, "{private}");
     }
     Command::new("kill")
-        .arg(dev.id().unwrap().to_string())
+        .arg(dev.0.id().unwrap().to_string())
         .status()
         .unwrap();
-    let ended = tokio::time::timeout(Duration::from_secs(30), dev.wait()).await;
+    let ended = tokio::time::timeout(Duration::from_secs(30), dev.0.wait()).await;
     assert!(ended.is_ok(), "vercel dev does not stop");
+}
+
+/// A program that leads a process group. If it still runs when the test is over, it ends with all
+/// that it has started.
+struct Group(tokio::process::Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0.id() {
+            let group = format!("-{leader}");
+            let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        }
+    }
 }
 
 /// Vercel's command line in a folder, with an environment of its own: no account, no questions.
@@ -211,7 +219,18 @@ fn copy(name: &str) -> PathBuf {
             write(&folder.join(file), &fs::read(source).unwrap());
         }
     }
+    // The command line lists the packages of every platform, and has no network for it.
+    cargo(&folder, &["fetch", "--quiet", "--locked"]);
     folder
+}
+
+fn cargo(folder: &Path, arguments: &[&str]) {
+    let status = Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", target())
+        .status();
+    assert!(status.unwrap().success(), "cargo {arguments:?}");
 }
 
 fn write(file: &Path, bytes: &[u8]) {
