@@ -14,7 +14,7 @@
 //!    they share the types of the step before.
 //!    - [`guard`]: what may be asked and spent, and what an instance remembers of refusals
 //!    - [`session`]: the conversation in PostgreSQL, one statement before the model and one after
-//!    - [`retrieval`]: passages of the book; none yet
+//!    - [`retrieval`]: passages of the book; none yet. [`book`] reads and indexes it
 //!    - [`prompt`]: question and history in, the model's messages out; pure
 //!    - [`llm`]: the model's call and its answer
 //! 6. The turn's events become a response in the route that asked: JSON, or over [`sse`] a stream.
@@ -43,6 +43,7 @@ pub mod reader;
 
 pub mod turn;
 
+pub mod book;
 pub mod guard;
 pub mod llm;
 pub mod prompt;

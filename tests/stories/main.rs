@@ -9,6 +9,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod book;
 mod chatkit;
 mod contract;
 mod conversation;

@@ -1,0 +1,8 @@
+//! The book: its built pages are read, kept as a searchable index, and searched.
+//!
+//! Three doors lead here: the program `book`, the function `refresh`, and `cargo dev`. What a turn
+//! takes of it is [`search`] alone.
+//!
+//! - [`pages`]: built HTML in, chunks with addresses and anchors out; knows no database
+
+pub mod pages;

@@ -1,0 +1,31 @@
+//! Formulas: their TeX where the page still holds it, else what they read like.
+
+use scraper::ElementRef;
+
+/// `$TeX$`, or `$$TeX$$` for one that stands by itself; and whether it does.
+pub(super) fn text(element: ElementRef) -> Option<(String, bool)> {
+    let script = element.value().name() == "script";
+    let math = std::iter::once(element)
+        .chain(element.descendent_elements())
+        .find(|inner| inner.value().name() == "math");
+    let display = match (script, math) {
+        (true, _) => element
+            .attr("type")
+            .is_some_and(|kind| kind.contains("mode=display")),
+        (false, Some(math)) => math.attr("display") == Some("block"),
+        (false, None) => false,
+    } || element.attr("display") == Some("true");
+    let tex = element
+        .descendent_elements()
+        .find(|inner| inner.attr("encoding") == Some("application/x-tex"));
+    let tex = tex
+        .or(script.then_some(element))
+        .or(math)
+        .unwrap_or(element);
+    // MathML has one element a sign: spaces keep them apart.
+    let separator = if Some(tex) == math { " " } else { "" };
+    let tex = tex.text().collect::<Vec<_>>().join(separator);
+    let tex = tex.split_whitespace().collect::<Vec<_>>().join(" ");
+    let fence = if display { "$$" } else { "$" };
+    (!tex.is_empty()).then(|| (format!("{fence}{tex}{fence}"), display))
+}

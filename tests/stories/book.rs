@@ -1,0 +1,5 @@
+//! The book: what is read of built pages, kept as an index, and found in it.
+
+mod generators;
+mod hostile;
+mod server;

@@ -1,0 +1,123 @@
+//! A site on this machine, served as static hosts do it.
+#![allow(dead_code, reason = "not every test asks for all of it")]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What is answered instead of a file: the head's lines after the version, and the body.
+pub(crate) type Script = HashMap<String, (String, Vec<u8>)>;
+
+/// A server for the folder at `/book/`, while it lives.
+pub(crate) struct Server {
+    address: String,
+    /// The requests so far, heads as they came.
+    pub(crate) requests: Arc<Mutex<Vec<String>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    pub(crate) async fn of(folder: PathBuf) -> Self {
+        Self::with(folder, Script::new()).await
+    }
+
+    pub(crate) async fn with(folder: PathBuf, script: Script) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (seen, script) = (Arc::clone(&requests), Arc::new(script));
+        let task = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (folder, seen, script) =
+                    (folder.clone(), Arc::clone(&seen), Arc::clone(&script));
+                tokio::spawn(async move { answer(stream, &folder, &seen, &script).await });
+            }
+        });
+        Self {
+            address,
+            requests,
+            task,
+        }
+    }
+
+    pub(crate) fn book(&self) -> String {
+        format!("http://{}/book/", self.address)
+    }
+
+    pub(crate) fn asked_for(&self, path: &str) -> bool {
+        let start = format!("GET {path} ");
+        self.requests
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|head| head.starts_with(&start))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn answer(mut stream: TcpStream, folder: &Path, seen: &Mutex<Vec<String>>, script: &Script) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let Ok(byte) = stream.read_u8().await else {
+            return;
+        };
+        head.push(byte);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let path = head.split(' ').nth(1).unwrap().to_owned();
+    let etag = "\"one\"";
+    let known = head.contains(&format!("if-none-match: {etag}"));
+    seen.lock().unwrap().push(head);
+    let (lines, body) = if let Some((lines, body)) = script.get(&path) {
+        (lines.clone(), body.clone())
+    } else if let Some(file) = file(folder, &path) {
+        let kind = if file.extension().is_some_and(|e| e == "xml") {
+            "application/xml"
+        } else {
+            "text/html"
+        };
+        if known {
+            (format!("304 Not Modified\r\nETag: {etag}"), Vec::new())
+        } else {
+            (
+                format!("200 OK\r\nETag: {etag}\r\nContent-Type: {kind}"),
+                std::fs::read(file).unwrap(),
+            )
+        }
+    } else {
+        ("404 Not Found".to_owned(), b"<h1>Not found</h1>".to_vec())
+    };
+    let length = if lines.contains("Content-Length") {
+        String::new()
+    } else {
+        format!("\r\nContent-Length: {}", body.len())
+    };
+    let head = format!("HTTP/1.1 {lines}{length}\r\nConnection: close\r\n\r\n");
+    let _ = stream.write_all(head.as_bytes()).await;
+    let _ = stream.write_all(&body).await;
+    if lines.contains("Content-Length") {
+        // A promise that is not kept: the reader's time must end this.
+        tokio::time::sleep(std::time::Duration::from_mins(1)).await;
+    }
+}
+
+fn file(folder: &Path, path: &str) -> Option<PathBuf> {
+    let inner = path.strip_prefix("/book/")?;
+    let exact = folder.join(inner);
+    [
+        exact.clone(),
+        exact.join("index.html"),
+        folder.join(format!("{inner}.html")),
+    ]
+    .into_iter()
+    .find(|file| file.is_file())
+}
