@@ -7,8 +7,8 @@ create table book_versions (
     id bigint generated always as identity primary key,
     -- The address below which its pages lie: an index belongs to it, and is found by no other.
     url text not null,
-    -- 'building' until all of it is there; 'active' is searched.
-    state text not null check (state in ('building', 'active')),
+    -- 'building' until all of it is there, 'active' while it is searched, 'retired' until it is gone.
+    state text not null check (state in ('building', 'active', 'retired')),
     -- What else decides what is read from a page; pages read otherwise are not taken over.
     options text not null,
     -- When its pages were last compared with the book.
@@ -18,8 +18,8 @@ create table book_versions (
     held_until timestamptz not null default '-infinity'
 );
 
--- One that is searched and one that is being built.
-create unique index book_versions_state on book_versions (url, state);
+create index book_versions_url on book_versions (url, state);
+create unique index book_versions_building on book_versions (url) where state = 'building';
 
 create table book_pages (
     version bigint not null references book_versions (id) on delete cascade,
@@ -27,6 +27,9 @@ create table book_pages (
     location text not null,
     -- What is remembered of it until the next reading, its path among others (`pages::Facts`).
     facts jsonb not null,
+    -- Why it gives nothing, where that lies in the other pages.
+    skipped text,
+    read_at timestamptz not null default now(),
     primary key (version, location)
 );
 

@@ -5,4 +5,11 @@
 //!
 //! - [`pages`]: built HTML in, chunks with addresses and anchors out; knows no database
 
+mod embed;
+pub mod index;
+mod language;
 pub mod pages;
+mod store;
+
+pub use embed::{Embedding, ready as has_vectors};
+pub use store::{Active, active, forget};

@@ -13,12 +13,14 @@ use crate::caller::Proxy;
 use crate::cors::Origins;
 use crate::pseudonym::Pseudonyms;
 
+mod book;
 mod check;
 mod environment;
 mod limits;
 
+pub use book::BookSettings;
 pub use check::database_url;
-pub use environment::load_dotenv;
+pub use environment::{BookProgram, load_dotenv};
 pub use limits::RateLimits;
 
 /// What an instance runs with.
@@ -47,6 +49,8 @@ pub struct Settings {
     pub pseudonyms: Pseudonyms,
     /// Whether questions are moderated before they are answered (`MODERATION=input`).
     pub moderation: bool,
+    /// The book that answers rest on.
+    pub book: BookSettings,
     /// The model.
     pub model: ModelSettings,
     /// The database.

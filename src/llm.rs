@@ -16,6 +16,7 @@ use crate::prompt::Message;
 
 mod answer;
 mod client;
+mod embedding;
 mod log;
 mod moderation;
 mod pace;
@@ -26,6 +27,7 @@ pub use answer::AnswerStream;
 use answer::Deadlines;
 use client::Connection;
 pub use client::Refusal;
+pub use embedding::{DIMENSIONS, Vectors};
 use log::CallLog;
 use pace::Pace;
 pub use wire::Usage;

@@ -1,7 +1,8 @@
 //! Brings the database up to date, for the operator: `cargo run --bin migrate`.
 //!
 //! Applies what is new in `migrations/`, then installs the functions of this version beside those of
-//! others ([`textbook_chat::session::functions`]). Run it before each deployment.
+//! others ([`textbook_chat::session::functions`]), and a place for vectors where the database has the
+//! extension for them. Run it before each deployment.
 //!
 //! `cargo run --bin migrate -- sweep` instead deletes the conversations that nobody has touched for
 //! `RETENTION_DAYS`, a thousand at a time.
@@ -98,12 +99,34 @@ async fn migrate() -> Result<String, String> {
         .install(&mut client)
         .await
         .map_err(|error| failed(&error))?;
+    let vectors = install_vectors(&client).await?;
     let (count, schema) = (report.applied_migrations().len(), functions.schema());
     Ok(if count == 0 && !new {
-        format!("The database is up to date, with the functions {schema}.")
+        format!("The database is up to date, with the functions {schema}{vectors}.")
     } else {
-        format!("Applied {count} migration(s); the functions {schema} are installed.")
+        format!("Applied {count} migration(s); the functions {schema} are installed{vectors}.")
     })
+}
+
+/// Makes the place for vectors where the database has the extension `vector`, or may have it; says so
+/// where it has not.
+async fn install_vectors(client: &Client) -> Result<&'static str, String> {
+    const MISSING: &str =
+        "; the extension `vector` is not there, so the book is searched by its words";
+    let sql = "select exists (select from pg_available_extensions where name = 'vector')";
+    let available = client.query_one(sql, &[]).await;
+    if !available.map_err(|error| failed(&error))?.get::<_, bool>(0) {
+        return Ok(MISSING);
+    }
+    // The operator's role may not be allowed to.
+    let create = "create extension if not exists vector";
+    if client.batch_execute(create).await.is_err() {
+        return Ok(MISSING);
+    }
+    let table = include_str!("../book/vectors.sql");
+    let made = client.batch_execute(table).await;
+    made.map_err(|error| failed(&error))?;
+    Ok("")
 }
 
 /// The migrations of before the first release, by version, name and checksum. They make the tables

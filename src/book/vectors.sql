@@ -5,4 +5,4 @@ create table if not exists book_vectors (
     model text not null,
     vector halfvec(512) not null,
     primary key (model, hash)
-)
+);

@@ -14,14 +14,18 @@ use crate::cors::Origins;
 pub(super) struct Check {
     /// By their names in lower case, as `envy` hands them over.
     values: HashMap<String, String>,
+    /// The names of those that are given and empty.
+    empty: Vec<String>,
     problems: Vec<Problem>,
 }
 
 impl Check {
     /// An empty value counts as absent.
     pub(super) fn new(variables: impl Iterator<Item = (String, String)>) -> Self {
-        let given = variables.filter(|(_, value)| !value.trim().is_empty());
+        let (empty, given): (Vec<_>, Vec<_>) =
+            variables.partition(|(_, value)| value.trim().is_empty());
         Self {
+            empty: empty.into_iter().map(|(name, _)| name).collect(),
             // Texts in a map have no form that could be wrong.
             values: envy::from_iter(given).unwrap_or_default(),
             problems: Vec::new(),
@@ -42,6 +46,11 @@ impl Check {
     pub(super) fn value(&self, variable: &str) -> Option<&str> {
         let value = self.values.get(&variable.to_ascii_lowercase());
         value.map(String::as_str)
+    }
+
+    /// Whether it is given and empty.
+    pub(super) fn is_empty(&self, variable: &str) -> bool {
+        self.empty.iter().any(|name| name == variable)
     }
 
     pub(super) fn wrong(&mut self, variable: &'static str, message: impl Into<String>) {

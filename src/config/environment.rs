@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
+use super::book::BookSettings;
 use super::check::{Check, base_url, database_url, key};
 use super::{
     DatabaseSettings, ModelSettings, Prices, Problems, QuestionLimits, RateLimits, Settings,
@@ -76,25 +77,9 @@ impl Settings {
         };
         let proxy = proxy(&mut check);
         let moderation = check.one_of("MODERATION", ["off", "input"]) == "input";
-        let base_url = check.parsed("OPENAI_BASE_URL", "https://api.openai.com/v1", base_url);
-        let model = ModelSettings {
-            api_key: api_key.clone().unwrap_or_default(),
-            base_url: base_url.unwrap_or_default(),
-            name: check.text("OPENAI_MODEL", "gpt-5.4-mini"),
-            reasoning_effort: Some(check.text("OPENAI_REASONING_EFFORT", "none"))
-                .filter(|effort| effort != "omit"),
-            max_completion_tokens: check.number("MAX_COMPLETION_TOKENS", 800),
-            connect_timeout: milliseconds(&mut check, "LLM_CONNECT_TIMEOUT_MS", 5_000),
-            first_byte_timeout: milliseconds(&mut check, "LLM_FIRST_BYTE_TIMEOUT_MS", 15_000),
-            timeout: milliseconds(&mut check, "LLM_TIMEOUT_MS", 25_000),
-        };
-        let database = DatabaseSettings {
-            postgres: postgres.unwrap_or_default(),
-            pool_size: check.number("DATABASE_POOL_SIZE", 4),
-            connect_timeout: milliseconds(&mut check, "DATABASE_CONNECT_TIMEOUT_MS", 5_000),
-            wait_timeout: milliseconds(&mut check, "DATABASE_WAIT_TIMEOUT_MS", 5_000),
-            statement_timeout: milliseconds(&mut check, "DATABASE_STATEMENT_TIMEOUT_MS", 5_000),
-        };
+        let model = model(&mut check, api_key);
+        let database = database(&mut check, postgres);
+        let book = BookSettings::read(&mut check);
         let book_title = check.text("BOOK_TITLE", "Physical AI & Humanoid Robotics");
 
         // Placeholders stand in none of them once nothing is wrong.
@@ -113,14 +98,77 @@ impl Settings {
             proxy,
             pseudonyms,
             moderation,
+            book,
             model,
             database,
         })
     }
 }
 
+fn model(check: &mut Check, api_key: Option<SecretString>) -> ModelSettings {
+    let base_url = check.parsed("OPENAI_BASE_URL", "https://api.openai.com/v1", base_url);
+    ModelSettings {
+        api_key: api_key.unwrap_or_default(),
+        base_url: base_url.unwrap_or_default(),
+        name: check.text("OPENAI_MODEL", "gpt-5.4-mini"),
+        reasoning_effort: Some(check.text("OPENAI_REASONING_EFFORT", "none"))
+            .filter(|effort| effort != "omit"),
+        max_completion_tokens: check.number("MAX_COMPLETION_TOKENS", 800),
+        connect_timeout: milliseconds(check, "LLM_CONNECT_TIMEOUT_MS", 5_000),
+        first_byte_timeout: milliseconds(check, "LLM_FIRST_BYTE_TIMEOUT_MS", 15_000),
+        timeout: milliseconds(check, "LLM_TIMEOUT_MS", 25_000),
+    }
+}
+
+fn database(check: &mut Check, postgres: Option<tokio_postgres::Config>) -> DatabaseSettings {
+    DatabaseSettings {
+        postgres: postgres.unwrap_or_default(),
+        pool_size: check.number("DATABASE_POOL_SIZE", 4),
+        connect_timeout: milliseconds(check, "DATABASE_CONNECT_TIMEOUT_MS", 5_000),
+        wait_timeout: milliseconds(check, "DATABASE_WAIT_TIMEOUT_MS", 5_000),
+        statement_timeout: milliseconds(check, "DATABASE_STATEMENT_TIMEOUT_MS", 5_000),
+    }
+}
+
 fn milliseconds(check: &mut Check, variable: &'static str, default: u64) -> Duration {
     Duration::from_millis(check.number(variable, default))
+}
+
+/// What the operator's program for the book works with.
+#[derive(Debug)]
+pub struct BookProgram {
+    /// The database.
+    pub database: Option<DatabaseSettings>,
+    /// The provider of embeddings, where there is a key.
+    pub model: Option<ModelSettings>,
+    /// The book.
+    pub book: BookSettings,
+}
+
+impl BookProgram {
+    /// Reads the settings from the process's environment: those of the functions, of which a program
+    /// needs fewer.
+    ///
+    /// # Errors
+    ///
+    /// Every variable that is malformed.
+    pub fn from_environment() -> Result<Self, Problems> {
+        let mut check = Check::new(unicode_variables());
+        let direct = ["DATABASE_URL_UNPOOLED", "DATABASE_URL"];
+        let url = direct.into_iter().find(|name| check.value(name).is_some());
+        let postgres = url.and_then(|name| check.required(name, database_url));
+        let given = check.value("OPENAI_API_KEY").is_some();
+        let api_key = given
+            .then(|| check.required("OPENAI_API_KEY", key))
+            .flatten();
+        let settings = Self {
+            database: postgres.map(|postgres| database(&mut check, Some(postgres))),
+            model: api_key.map(|key| model(&mut check, Some(key))),
+            book: BookSettings::read(&mut check),
+        };
+        check.done(&Origins::default())?;
+        Ok(settings)
+    }
 }
 
 fn max_prompt_chars(check: &mut Check, limits: QuestionLimits) -> usize {
@@ -181,7 +229,7 @@ mod tests {
     fn every_variable_that_is_read_is_documented() {
         let source = include_str!("environment.rs");
         let code = source.split("#[cfg(test)]").next().unwrap_or_default();
-        let code = [code, include_str!("limits.rs")].concat();
+        let code = [code, include_str!("limits.rs"), include_str!("book.rs")].concat();
         let mut read: Vec<_> = code
             .split('"')
             .skip(1)

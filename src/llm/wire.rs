@@ -54,6 +54,28 @@ pub struct Usage {
     pub completion_tokens: Option<u64>,
 }
 
+/// What is asked to be embedded.
+#[derive(Serialize)]
+pub(super) struct Embedding<'a> {
+    pub(super) model: &'a str,
+    pub(super) input: &'a [&'a str],
+    pub(super) dimensions: usize,
+    pub(super) encoding_format: &'static str,
+}
+
+/// What is read of the answer.
+#[derive(Deserialize)]
+pub(super) struct Embedded {
+    pub(super) data: Vec<Vector>,
+    pub(super) usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Vector {
+    pub(super) index: usize,
+    pub(super) embedding: Vec<f32>,
+}
+
 /// What the moderation is asked.
 #[derive(Serialize)]
 pub(super) struct Moderation<'a> {

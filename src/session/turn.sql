@@ -174,7 +174,8 @@ begin
             return;
         end if;
         if budget > 0 then
-            select coalesce(sum(nanos), 0) into spent from spending where day = today;
+            -- Shard -1 is what the book's index has cost, which readers do not pay for.
+            select coalesce(sum(nanos), 0) into spent from spending where day = today and shard >= 0;
             if spent + cost > budget then
                 -- While there is room for a smaller turn, or for this one once others are settled,
                 -- it is worth asking again today.

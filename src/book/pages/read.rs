@@ -39,7 +39,7 @@ pub struct Known<'a> {
     /// without its chunks where it has not changed, or cannot be read for the moment.
     pub before: &'a [Facts],
     /// The pages that were read a moment ago, by a reading that was cut short: they are not asked
-    /// for again, and do not come back.
+    /// for again.
     pub settled: &'a [Facts],
 }
 
@@ -50,6 +50,8 @@ pub enum Found {
     New(Box<Page>),
     /// It is as it is known.
     Unchanged(Facts),
+    /// It was read a moment ago.
+    Settled(Facts),
 }
 
 impl Found {
@@ -58,7 +60,7 @@ impl Found {
     pub fn facts(&self) -> &Facts {
         match self {
             Self::New(page) => &page.facts,
-            Self::Unchanged(facts) => facts,
+            Self::Unchanged(facts) | Self::Settled(facts) => facts,
         }
     }
 }
@@ -159,7 +161,9 @@ pub async fn read(
         match (found, skip) {
             (found, Some(skip)) => reading.skipped.push((found.facts().url.clone(), skip)),
             (Found::New(page), None) => reading.pages.push(*page),
-            (Found::Unchanged(facts), None) => reading.unchanged.push(facts),
+            (Found::Unchanged(facts) | Found::Settled(facts), None) => {
+                reading.unchanged.push(facts);
+            }
         }
     }
     Ok(reading)
@@ -179,8 +183,6 @@ struct Reader<'a> {
 /// What came of asking for a page.
 enum Answered {
     Page(Found),
-    /// It was read a moment ago.
-    Settled(Facts),
     /// The address is no page.
     NotText,
     Gone,
@@ -245,10 +247,6 @@ impl Reader<'_> {
                         continue;
                     }
                     Answered::Page(found) => found,
-                    Answered::Settled(facts) => {
-                        self.follow(&facts, listed.is_some(), &mut queue);
-                        continue;
-                    }
                     Answered::Gone | Answered::Failed(_) if listed.is_none() && asked == 1 => {
                         let reason = match answer {
                             Answered::Failed(reason) => reason,
@@ -355,7 +353,7 @@ impl Reader<'_> {
     /// Asks for a page and reads it.
     async fn page(&self, path: &str) -> Answered {
         if let Some(facts) = self.settled.get(path) {
-            return Answered::Settled(facts.clone());
+            return Answered::Page(Found::Settled(facts.clone()));
         }
         if self.until.is_some_and(|until| Instant::now() >= until) {
             return Answered::Left;

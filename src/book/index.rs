@@ -1,0 +1,376 @@
+//! The index of a book: a new version is built beside the one in use, and put in its place when all of
+//! it is there and nothing speaks against it.
+//!
+//! Readers see the version before or the new one, never half of either. An indexing that was cut short
+//! goes on where it was: what it had read is in the database. Never searches.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tokio::sync::mpsc::{self, Receiver};
+use tokio::time::{Instant, sleep};
+
+use super::embed::{self, Embedded, Embedding};
+use super::pages::{self, Base, Crawl, Facts, Found, Known, Options, Problem, Skip, Source, judge};
+use super::store::{self, Version};
+use crate::database::{self, Database};
+
+/// Raised when the same HTML would be read otherwise: pages are then not taken over.
+const READER: u32 = 1;
+
+/// Pages that are on their way from the book to the database.
+const ON_THE_WAY: usize = 32;
+
+/// The least part of the chunks that a new version must have, in percent.
+const KEPT: u64 = 70;
+
+/// What is to be indexed, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// Where the pages are read.
+    pub source: &'a Source,
+    /// The address that they are linked by.
+    pub base: &'a Base,
+    /// What of them is read.
+    pub options: &'a Options,
+    /// Without it, the book is searched by its words alone.
+    pub embedding: Option<Embedding<'a>>,
+    /// Puts a version in place that lost much.
+    pub accept_loss: bool,
+    /// When to stop, and leave the rest to the next time.
+    pub until: Option<Instant>,
+}
+
+/// How far an indexing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Pages that were read.
+    Read(usize),
+    /// Texts that were embedded, of how many.
+    Embedded(u64, u64),
+}
+
+/// What an indexing has done.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// The book is in place as it is. Otherwise time was too short: the next time goes on.
+    pub done: bool,
+    /// Pages that could not be asked for yet.
+    pub left: usize,
+    /// Pages in the index.
+    pub pages: u64,
+    /// Pieces in the index.
+    pub chunks: u64,
+    /// Pages that were not there before.
+    pub new: usize,
+    /// Pages that were read anew, or that a moment before this indexing was cut short.
+    pub changed: usize,
+    /// Pages that are not there any more.
+    pub gone: usize,
+    /// Texts that were embedded.
+    pub embedded: u64,
+    /// Requests for embeddings.
+    pub embedding_calls: u64,
+    /// Tokens of these.
+    pub tokens: u64,
+    /// Pages that give nothing, and why.
+    pub skipped: Vec<(String, Skip)>,
+    /// Pages that could not be read; what was known of them stays.
+    pub problems: Vec<Problem>,
+    /// What the owner should know of it.
+    pub warning: Option<String>,
+}
+
+/// Why there is no new version.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] database::Error),
+    /// The book cannot be read, or should not be put in place.
+    #[error(transparent)]
+    Pages(#[from] pages::Error),
+    /// Embedding it costs too much.
+    #[error(transparent)]
+    Embed(#[from] embed::Error),
+    /// Another indexing is at work.
+    #[error(
+        "another indexing of this book is at work; if it has died, try again after {} UTC",
+        .0.format("%H:%M:%S")
+    )]
+    Busy(DateTime<Utc>),
+    /// Another indexing has taken over, for this one did not show itself for too long.
+    #[error("another indexing of this book has taken over")]
+    TakenOver,
+    /// Much of the book is gone.
+    #[error(
+        "the book has only {now} pieces of text left, of {before}: the index stays as it is. If that \
+         is right, say so (--accept-loss, or ?accept_loss=1)"
+    )]
+    Lost {
+        /// Chunks of the version in use.
+        before: u64,
+        /// Chunks of the new one.
+        now: u64,
+    },
+}
+
+/// Brings the index up to date.
+///
+/// # Errors
+///
+/// The version in use stays as it is. See [`Error`].
+pub async fn index(
+    database: &Database,
+    job: Job<'_>,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Report, Error> {
+    let url = job.base.url().as_str();
+    let options = options_text(job.options);
+    let version = match store::hold(database, url, &options).await? {
+        Ok(version) => version,
+        Err(until) => return Err(Error::Busy(until)),
+    };
+    let indexing = Indexing {
+        database,
+        job,
+        url,
+        options: &options,
+        version: &version,
+        progress,
+    };
+    let result = tokio::select! {
+        result = indexing.run() => result,
+        error = indexing.keep_hold() => Err(error),
+    };
+    if let Err(Error::Pages(_)) = &result {
+        // Nothing of it is worth going on with.
+        version.drop(database).await?;
+    } else {
+        version.release(database).await?;
+    }
+    store::sweep(database).await?;
+    result
+}
+
+/// What decides what is read from a page.
+fn options_text(options: &Options) -> String {
+    format!("{READER} {:?} {:?}", options.select, options.drop)
+}
+
+struct Indexing<'a> {
+    database: &'a Database,
+    job: Job<'a>,
+    url: &'a str,
+    options: &'a str,
+    version: &'a Version,
+    progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// What came of the pages.
+struct Seen {
+    /// In the order in which they were found.
+    facts: Vec<Facts>,
+    /// How many of them had to be read.
+    read: usize,
+}
+
+impl Indexing<'_> {
+    async fn run(&self) -> Result<Report, Error> {
+        let (database, job) = (self.database, self.job);
+        let active = store::active(database, self.url).await?;
+        let before = match &active {
+            Some(active) => store::pages(database, active.id).await?,
+            None => Vec::new(),
+        };
+        let known_locations: HashSet<String> = before
+            .iter()
+            .map(|page| page.facts.location.clone())
+            .collect();
+        let same_options = active.as_ref().is_some_and(|it| it.options == self.options);
+        let mut known: HashMap<String, Facts> = HashMap::new();
+        // A page that another one repeats has no chunks to take over.
+        let taken = before.into_iter().filter(|it| same_options && !it.skipped);
+        known.extend(taken.map(|it| (it.facts.location.clone(), it.facts)));
+        let mut settled = Vec::new();
+        let mut begun = HashSet::new();
+        for page in store::pages(database, self.version.id).await? {
+            begun.insert(page.facts.location.clone());
+            if page.fresh {
+                settled.push(page.facts);
+            } else {
+                known.insert(page.facts.location.clone(), page.facts);
+            }
+        }
+
+        let known: Vec<Facts> = known.into_values().collect();
+        let (found, pages) = mpsc::channel(ON_THE_WAY);
+        let crawl = async {
+            // Dropped at the end, which ends the storing.
+            let found = found;
+            let known = Known {
+                before: &known,
+                settled: &settled,
+            };
+            pages::crawl(job.source, job.base, job.options, known, job.until, &found).await
+        };
+        let from = active.as_ref().map(|active| active.id);
+        let (crawl, seen) = tokio::join!(crawl, self.store(pages, from, &begun));
+        let (Crawl { problems, left }, seen) = (crawl?, seen?);
+        let mut report = Report {
+            left,
+            problems,
+            ..Report::default()
+        };
+        report.new = seen
+            .facts
+            .iter()
+            .filter(|facts| !known_locations.contains(&facts.location))
+            .count();
+        report.changed = seen.read.saturating_sub(report.new);
+        if left > 0 {
+            report.pages = seen.facts.len() as u64;
+            return Ok(report);
+        }
+
+        let locations: Vec<String> = seen.facts.iter().map(|it| it.location.clone()).collect();
+        let there: HashSet<&String> = locations.iter().collect();
+        report.gone = known_locations
+            .iter()
+            .filter(|it| !there.contains(it))
+            .count();
+        report.skipped = self.judge(&seen.facts, &locations).await?;
+
+        let nothing_new = seen.read == 0 && report.gone == 0 && report.new == 0;
+        let as_good = active.filter(|_| nothing_new && settled.is_empty() && same_options);
+        if let Some(active) = as_good {
+            // It may lack vectors.
+            self.version.drop(database).await?;
+            report.embed(self.embed(active.id).await?);
+            store::checked(database, active.id).await?;
+        } else {
+            let before = active_chunks(database, self.url).await?;
+            let (now, _) = self.version.count(database).await?;
+            if !job.accept_loss && now * 100 < before * KEPT {
+                self.version.expire(database).await?;
+                return Err(Error::Lost { before, now });
+            }
+            report.embed(self.embed(self.version.id).await?);
+            if report.left == 0 && !self.version.activate(database).await? {
+                return Err(Error::TakenOver);
+            }
+        }
+        report.done = report.left == 0;
+        if let Some(active) = store::active(database, self.url).await? {
+            (report.pages, report.chunks) = (active.pages, active.chunks);
+        }
+        Ok(report)
+    }
+
+    /// Stores pages as they come.
+    async fn store(
+        &self,
+        mut pages: Receiver<Found>,
+        from: Option<i64>,
+        begun: &HashSet<String>,
+    ) -> Result<Seen, Error> {
+        let mut seen = Seen {
+            facts: Vec::new(),
+            read: 0,
+        };
+        let mut some = Vec::new();
+        while pages.recv_many(&mut some, ON_THE_WAY).await > 0 {
+            let (mut new, mut unchanged) = (Vec::new(), Vec::new());
+            for found in some.drain(..) {
+                seen.facts.push(found.facts().clone());
+                match found {
+                    Found::New(page) => new.push(page),
+                    Found::Unchanged(facts) if !begun.contains(&facts.location) => {
+                        unchanged.push(facts);
+                    }
+                    Found::Unchanged(_) | Found::Settled(_) => {}
+                }
+            }
+            seen.read += new.len();
+            let puts = new.iter().map(|page| self.version.put(self.database, page));
+            for held in futures_util::future::join_all(puts).await {
+                if !held? {
+                    return Err(Error::TakenOver);
+                }
+            }
+            if let Some(from) = from.filter(|_| !unchanged.is_empty()) {
+                self.version.copy(self.database, from, &unchanged).await?;
+            }
+            (self.progress)(Progress::Read(seen.facts.len()));
+        }
+        Ok(seen)
+    }
+
+    /// Leaves out what only the whole book shows to be none of its text.
+    async fn judge(
+        &self,
+        facts: &[Facts],
+        locations: &[String],
+    ) -> Result<Vec<(String, Skip)>, Error> {
+        let judgement = judge(&facts.iter().collect::<Vec<_>>());
+        judgement.check()?;
+        let skips = facts.iter().zip(judgement.skips);
+        let skipped: Vec<(&Facts, Skip)> = skips
+            .filter_map(|(facts, skip)| Some((facts, skip?)))
+            .collect();
+        let by_others: Vec<(String, String)> = skipped
+            .iter()
+            .filter(|(facts, _)| facts.skip.is_none())
+            .map(|(facts, skip)| (facts.location.clone(), skip.to_string()))
+            .collect();
+        self.version
+            .skip(self.database, &by_others, locations)
+            .await?;
+        let skipped = skipped.into_iter();
+        Ok(skipped
+            .map(|(facts, skip)| (facts.url.clone(), skip))
+            .collect())
+    }
+
+    async fn embed(&self, version: i64) -> Result<Embedded, Error> {
+        let Some(embedding) = self.job.embedding else {
+            return Ok(Embedded::default());
+        };
+        let progress = |done, all| (self.progress)(Progress::Embedded(done, all));
+        let until = self.job.until;
+        Ok(embed::embed(self.database, version, embedding, until, &progress).await?)
+    }
+
+    /// Shows from time to time that this indexing is at work; returns when another has taken over.
+    async fn keep_hold(&self) -> Error {
+        loop {
+            sleep(store::LEASE / 3).await;
+            match self.version.renew(self.database, self.options).await {
+                Ok(true) => {}
+                Ok(false) => return Error::TakenOver,
+                // The lease outlives two such failures.
+                Err(error) => tracing::warn!(%error, "the book's lease could not be renewed"),
+            }
+        }
+    }
+}
+
+async fn active_chunks(database: &Database, url: &str) -> Result<u64, Error> {
+    let active = store::active(database, url).await?;
+    Ok(active.map_or(0, |active| active.chunks))
+}
+
+impl Report {
+    fn embed(&mut self, embedded: Embedded) {
+        self.embedded = embedded.texts;
+        self.embedding_calls = embedded.calls;
+        self.tokens = embedded.tokens;
+        self.warning = embedded.warning;
+        self.left += usize::from(embedded.left > 0);
+    }
+}
+
+/// How long an indexing that died keeps others away.
+pub const LEASE: Duration = store::LEASE;
