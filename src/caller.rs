@@ -68,7 +68,8 @@ fn parse(text: &str) -> Option<IpAddr> {
 }
 
 /// Compares without telling by its time where two secrets differ.
-fn same(one: &[u8], other: &[u8]) -> bool {
+#[must_use]
+pub fn same(one: &[u8], other: &[u8]) -> bool {
     let differences = one.iter().zip(other).fold(0, |sum, (a, b)| sum | (a ^ b));
     one.len() == other.len() && differences == 0
 }

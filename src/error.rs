@@ -49,6 +49,8 @@ macro_rules! codes {
 codes! {
     /// The request is not what the contract asks for; nothing was touched.
     InvalidRequest: "invalid_request", BAD_REQUEST;
+    /// The request does not show the secret that it needs.
+    Unauthorized: "unauthorized", UNAUTHORIZED;
     /// The `Origin` is not on the list of `CORS_ORIGINS`.
     OriginNotAllowed: "origin_not_allowed", FORBIDDEN;
     /// No route has this path, or there is no such conversation or message for this reader.
@@ -79,6 +81,8 @@ codes! {
     LlmError: "llm_error", INTERNAL_SERVER_ERROR;
     /// The model did not answer within its time limits.
     LlmTimeout: "llm_timeout", INTERNAL_SERVER_ERROR;
+    /// The book cannot be read, or a new version of it should not be put in place.
+    BookError: "book_error", INTERNAL_SERVER_ERROR;
     /// The database could not be reached, or refused a statement.
     DatabaseError: "database_error", INTERNAL_SERVER_ERROR;
     /// Anything else, a panic included.

@@ -7,7 +7,7 @@
 //!    what an instance makes once, from the settings in [`config`].
 //! 3. [`http`]: the edge. Limits, CORS ([`cors`]), request ids, panics; every error leaves here
 //!    ([`error`]). It knows the address that a request comes from ([`caller`]).
-//! 4. [`chat`], [`chatkit`], [`health`]: the routes. The first two make a [`question`] of a request,
+//! 4. [`chat`], [`chatkit`], [`health`], [`refresh`]: the routes. The first two make a [`question`] of a request,
 //!    know its [`reader`] and what makes it the same one twice ([`idempotency`]), and ask for a
 //!    turn.
 //! 5. [`turn`]: the recipe, top to bottom. Only it composes the steps, which never call each other;
@@ -36,6 +36,7 @@ pub mod http;
 pub mod chat;
 pub mod chatkit;
 pub mod health;
+pub mod refresh;
 
 pub mod idempotency;
 pub mod question;

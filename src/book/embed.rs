@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
@@ -17,9 +16,6 @@ use crate::llm::{self, Model};
 
 /// Texts of one request; the provider takes up to 2,048 of them, and 300,000 tokens.
 const TEXTS: i64 = 128;
-
-/// How long one request may take, attempts included.
-const REQUEST_TIME: Duration = Duration::from_mins(1);
 
 const READY: Statement = Statement {
     name: "find vectors",
@@ -191,8 +187,15 @@ pub(super) async fn embed(
             }
         }
     }
-    database.query(&SWEEP, &[]).await?;
     Ok(done)
+}
+
+/// Deletes the vectors of texts that stand in no version any more.
+pub(super) async fn sweep(database: &Database) -> Result<(), database::Error> {
+    if ready(database).await? {
+        database.query(&SWEEP, &[]).await?;
+    }
+    Ok(())
 }
 
 /// One request to the provider; how many texts it was about.
@@ -221,9 +224,8 @@ async fn batch(
         return Ok(Ok(0));
     }
     let borrowed: Vec<_> = texts.iter().map(String::as_str).collect();
-    let end = Instant::now() + REQUEST_TIME;
     done.calls += 1;
-    let answer = embedding.model.embed(embedding.name, &borrowed, end).await;
+    let answer = embedding.model.embed(embedding.name, &borrowed).await;
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => return Ok(Err(error)),

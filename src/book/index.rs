@@ -152,6 +152,7 @@ pub async fn index(
         version.release(database).await?;
     }
     store::sweep(database).await?;
+    embed::sweep(database).await?;
     result
 }
 
@@ -247,9 +248,9 @@ impl Indexing<'_> {
         let as_good = active.filter(|_| nothing_new && settled.is_empty() && same_options);
         if let Some(active) = as_good {
             // It may lack vectors.
-            self.version.drop(database).await?;
             report.embed(self.embed(active.id).await?);
             store::checked(database, active.id).await?;
+            self.version.drop(database).await?;
         } else {
             let before = active_chunks(database, self.url).await?;
             let (now, _) = self.version.count(database).await?;
@@ -347,7 +348,7 @@ impl Indexing<'_> {
     async fn keep_hold(&self) -> Error {
         loop {
             sleep(store::LEASE / 3).await;
-            match self.version.renew(self.database, self.options).await {
+            match self.version.renew(self.database).await {
                 Ok(true) => {}
                 Ok(false) => return Error::TakenOver,
                 // The lease outlives two such failures.

@@ -38,6 +38,13 @@ const HOLD: Statement = sql(
      returning id, options",
 );
 
+// Never makes one: the version may have been put in place a moment ago.
+const RENEW: Statement = sql(
+    "renew book's lease",
+    "update book_versions set held_until = now() + make_interval(secs => $3)
+     where id = $1 and held_by = $2 and state = 'building' returning id",
+);
+
 const HELD: Statement = sql(
     "read book's lease",
     "select held_until from book_versions where url = $1 and state = 'building'",
@@ -195,9 +202,14 @@ pub(super) async fn hold(
 
 impl Version {
     /// Shows that this indexing is at work; `false` where another one has taken over.
-    pub(super) async fn renew(&self, database: &Database, options: &str) -> Result<bool, Error> {
-        let taken = self.take(database, options).await?;
-        Ok(taken.is_some_and(|(id, _)| id == self.id))
+    pub(super) async fn renew(&self, database: &Database) -> Result<bool, Error> {
+        let parameters: [Parameter<'_>; 3] = [
+            (&self.id, Type::INT8),
+            (&self.holder, Type::UUID),
+            (&LEASE.as_secs_f64(), Type::FLOAT8),
+        ];
+        let rows = database.query(&RENEW, &parameters).await?;
+        Ok(!rows.is_empty())
     }
 
     async fn take(

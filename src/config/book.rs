@@ -1,5 +1,7 @@
 //! The settings of the book: where it is, what of it is read, and what its index may cost.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 
 use super::check::Check;
@@ -23,6 +25,8 @@ pub struct BookSettings {
     pub embedding_model: Option<String>,
     /// Billionths of a dollar a token of these (`PRICE_EMBEDDING_USD_PER_MILLION`).
     pub embedding_price: i64,
+    /// How long the function `refresh` may run (`BOOK_REFRESH_SECONDS`): the platform's limit for it.
+    pub refresh_time: Duration,
     /// What a request for a new index must show (`CRON_SECRET`).
     pub cron_secret: Option<SecretString>,
 }
@@ -65,6 +69,7 @@ impl BookSettings {
             embedding_model: (!check.is_empty("EMBEDDING_MODEL"))
                 .then(|| check.text("EMBEDDING_MODEL", "text-embedding-3-small")),
             embedding_price: check.dollars("PRICE_EMBEDDING_USD_PER_MILLION", 0.02, 1e3),
+            refresh_time: Duration::from_secs(check.number("BOOK_REFRESH_SECONDS", 300)),
             cron_secret: check
                 .value("CRON_SECRET")
                 .map(|secret| secret.trim().into()),

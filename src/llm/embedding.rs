@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::pace::Pace;
 use super::wire::{Embedded, Embedding};
 use super::{Error, Model, retry};
 use crate::error::milliseconds;
@@ -21,14 +22,16 @@ pub struct Vectors {
 }
 
 impl Model {
-    /// Asks for the vectors of these texts, more than once where [`retry`] says so, until `end`.
+    /// Asks for the vectors of these texts, more than once where [`retry`] says so, for no longer than
+    /// an answer may take (`LLM_TIMEOUT_MS`).
     ///
     /// # Errors
     ///
     /// When the provider refuses, cannot be reached, takes too long, or answers with anything but a
     /// vector for each text.
-    pub async fn embed(&self, model: &str, texts: &[&str], end: Instant) -> Result<Vectors, Error> {
+    pub async fn embed(&self, model: &str, texts: &[&str]) -> Result<Vectors, Error> {
         let started = Instant::now();
+        let end = started + self.settings.timeout;
         let mut attempt = 1;
         let vectors = loop {
             let vectors = self.ask_embedding(model, texts, end).await;
@@ -54,7 +57,7 @@ impl Model {
         texts: &[&str],
         end: Instant,
     ) -> Result<Vectors, Error> {
-        let client = self.connection().await?.client(&Arc::default());
+        let client = self.connection().await?.client(&Arc::new(Pace::none()));
         let embeddings = client.embeddings();
         let request = Embedding {
             model,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::pace::Pace;
 use super::wire::{Moderation, Verdict};
 use super::{Error, Model, retry};
 use crate::error::milliseconds;
@@ -44,7 +45,7 @@ impl Model {
     }
 
     async fn ask_moderation(&self, texts: &[&str], end: Instant) -> Result<(), Error> {
-        let client = self.connection().await?.client(&Arc::default());
+        let client = self.connection().await?.client(&Arc::new(Pace::none()));
         let moderations = client.moderations();
         let request = Moderation {
             model: "omni-moderation-latest",

@@ -26,6 +26,14 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    /// For a response that is read as a whole, at once: no frame has to wait.
+    pub(super) fn none() -> Self {
+        Self {
+            waiting: AtomicBool::new(true),
+            ..Self::default()
+        }
+    }
+
     /// Told at each look into the channel: whether there was nothing, and the reader waits.
     pub(super) fn reader_waits(&self, waits: bool) {
         self.waiting.store(waits, Ordering::SeqCst);

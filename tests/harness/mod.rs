@@ -7,6 +7,7 @@
 pub mod chatkit;
 mod client;
 pub mod database;
+pub mod embedding;
 pub mod hot_key;
 pub mod model;
 mod proxy;
@@ -132,6 +133,11 @@ impl World {
     /// Starts the function `chatkit`.
     pub async fn chatkit(&self) -> Running {
         self.start(env!("CARGO_BIN_EXE_chatkit")).await
+    }
+
+    /// Starts the function `refresh`.
+    pub async fn refresh(&self) -> Running {
+        self.start(env!("CARGO_BIN_EXE_refresh")).await
     }
 
     /// Starts the function `health`.

@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 
+use super::embedding::{self, Mode};
 use super::eventually;
 
 /// What a model answers unless its script says otherwise.
@@ -216,6 +217,8 @@ struct State {
     usual: Mutex<Script>,
     asked: Mutex<Vec<Asked>>,
     releases: Semaphore,
+    embedding: Mutex<Mode>,
+    embedded: Mutex<Vec<String>>,
     moderation: Mutex<Vec<Value>>,
     flags: AtomicBool,
     moderation_fails: AtomicBool,
@@ -237,6 +240,8 @@ impl ScriptedModel {
             usual: Mutex::new(Script::answer(ANSWER)),
             asked: Mutex::default(),
             releases: Semaphore::new(0),
+            embedding: Mutex::default(),
+            embedded: Mutex::default(),
             moderation: Mutex::default(),
             flags: AtomicBool::new(false),
             moderation_fails: AtomicBool::new(false),
@@ -312,6 +317,16 @@ impl ScriptedModel {
         self.state.moderation.lock().unwrap().clone()
     }
 
+    /// From now on texts are embedded in this way.
+    pub fn embed(&self, mode: Mode) {
+        *self.state.embedding.lock().unwrap() = mode;
+    }
+
+    /// The texts that have been embedded so far.
+    pub fn embedded(&self) -> Vec<String> {
+        self.state.embedded.lock().unwrap().clone()
+    }
+
     /// How many bytes have been written so far.
     pub fn written(&self) -> usize {
         self.state.written.load(Ordering::SeqCst)
@@ -351,6 +366,26 @@ async fn serve(stream: TcpStream, state: Arc<State>) -> Option<()> {
                 match step {
                     Step::Write(bytes) => stream.write_all(&bytes).await.ok()?,
                     _ => std::future::pending().await,
+                }
+            }
+            continue;
+        }
+        if asked.head.starts_with("POST /v1/embeddings ") {
+            let mode = *state.embedding.lock().unwrap();
+            let kind = "content-type: application/json\r\n";
+            let script = match mode {
+                Mode::Silent => std::future::pending().await,
+                Mode::Fails => Script::status(400, kind, "{}"),
+                _ => Script::status(200, kind, &embedding::answer(&asked.body, mode).to_string()),
+            };
+            if mode == Mode::ByWords {
+                let texts = asked.body["input"].as_array().unwrap().iter();
+                let texts = texts.map(|text| text.as_str().unwrap().to_owned());
+                state.embedded.lock().unwrap().extend(texts);
+            }
+            for step in script.0 {
+                if let Step::Write(bytes) = step {
+                    stream.write_all(&bytes).await.ok()?;
                 }
             }
             continue;

@@ -20,10 +20,11 @@ use document::{Contract, keys, read};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-const ROUTES: [Route; 3] = [
+const ROUTES: [Route; 4] = [
     textbook_chat::chat::ROUTE,
     textbook_chat::chatkit::ROUTE,
     textbook_chat::health::ROUTE,
+    textbook_chat::refresh::ROUTE,
 ];
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "not every test asks for all of it")]
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -74,9 +75,7 @@ async fn answer(mut stream: TcpStream, folder: &Path, seen: &Mutex<Vec<String>>,
     }
     let head = String::from_utf8(head).unwrap();
     let path = head.split(' ').nth(1).unwrap().to_owned();
-    let etag = "\"one\"";
-    let known = head.contains(&format!("if-none-match: {etag}"));
-    seen.lock().unwrap().push(head);
+    seen.lock().unwrap().push(head.clone());
     let (lines, body) = if let Some((lines, body)) = script.get(&path) {
         (lines.clone(), body.clone())
     } else if let Some(file) = file(folder, &path) {
@@ -85,12 +84,16 @@ async fn answer(mut stream: TcpStream, folder: &Path, seen: &Mutex<Vec<String>>,
         } else {
             "text/html"
         };
-        if known {
+        let content = std::fs::read(&file).unwrap();
+        let mut hasher = DefaultHasher::new();
+        content.hash(&mut hasher);
+        let etag = format!("\"{:x}\"", hasher.finish());
+        if head.contains(&format!("if-none-match: {etag}")) {
             (format!("304 Not Modified\r\nETag: {etag}"), Vec::new())
         } else {
             (
                 format!("200 OK\r\nETag: {etag}\r\nContent-Type: {kind}"),
-                std::fs::read(file).unwrap(),
+                content,
             )
         }
     } else {

@@ -11,6 +11,8 @@ use textbook_chat::config::Settings;
 use textbook_chat::http::{BoxError, MAX_BODY_BYTES, Route, serve};
 
 use super::{Client, ROUTES};
+use crate::book::fixture;
+use crate::book::server::Server;
 use crate::harness::{PAGE, Reply, Running, World};
 
 /// A function for each path.
@@ -18,6 +20,7 @@ struct Functions {
     chat: Running,
     chatkit: Running,
     health: Running,
+    refresh: Running,
 }
 
 impl Functions {
@@ -26,6 +29,7 @@ impl Functions {
             chat: world.chat().await,
             chatkit: world.chatkit().await,
             health: world.health().await,
+            refresh: world.refresh().await,
         }
     }
 
@@ -34,6 +38,7 @@ impl Functions {
             "/chat" => &self.chat,
             "/chatkit" => &self.chatkit,
             "/health" => &self.health,
+            "/refresh" => &self.refresh,
             _ => panic!("{path} is no function's"),
         }
     }
@@ -42,6 +47,7 @@ impl Functions {
 impl Client<'_> {
     pub(super) async fn everywhere(&mut self, world: &World) {
         self.health(world).await;
+        self.refresh().await;
         let functions = Functions::start(world).await;
         for (method, path) in self.methods_and_paths() {
             self.pages(functions.of(&path), &method, &path).await;
@@ -74,6 +80,38 @@ impl Client<'_> {
         let health = broken.health().await;
         for method in [Method::GET, Method::HEAD] {
             self.send(&health, method, "/health?check=ready", 503).await;
+        }
+    }
+
+    async fn refresh(&mut self) {
+        const SECRET: (&str, &str) = ("authorization", "Bearer open sesame");
+        let with_secret = |request: RequestBuilder| request.header(SECRET.0, SECRET.1);
+        let site = Server::of(fixture("mdbook")).await;
+        let world = World::new().await.with("CRON_SECRET", "open sesame");
+        let world = world.with("BOOK_URL", site.book());
+        let refresh = world.refresh().await;
+        let get = Method::GET;
+        self.send(&refresh, get.clone(), "/refresh", 401).await;
+        self.send_with(&refresh, get.clone(), "/api/refresh", 200, with_secret)
+            .await;
+        let held = "insert into book_versions (url, state, options, held_until)
+            select url, 'building', '', now() + interval '1 hour' from book_versions";
+        world.database.rows(held).await;
+        self.send_with(&refresh, get.clone(), "/refresh", 409, with_secret)
+            .await;
+        for (variable, value) in [
+            ("BOOK_URL", "http://127.0.0.1:1/book/"),
+            ("BOOK_URL", ""),
+            (
+                "DATABASE_URL",
+                "postgresql://postgres@127.0.0.1:1/none?sslmode=disable",
+            ),
+        ] {
+            let broken = World::new().await.with("CRON_SECRET", "open sesame");
+            let broken = broken.with("BOOK_URL", site.book()).with(variable, value);
+            let refresh = broken.refresh().await;
+            self.send_with(&refresh, get.clone(), "/refresh", 500, with_secret)
+                .await;
         }
     }
 
