@@ -8,6 +8,7 @@
 //! operator's program has some of its own.
 
 mod connections;
+mod pool;
 
 use std::borrow::Cow;
 
@@ -20,7 +21,7 @@ use crate::config::DatabaseSettings;
 use crate::error::{Code, Failure, chain, milliseconds};
 use connections::Connections;
 
-pub use connections::tls;
+pub use pool::tls;
 
 /// The database of an instance. Connects lazily.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ mod wire;
 
 pub use answer::AnswerStream;
 use answer::Deadlines;
-use client::Connection;
+use client::Provider;
 pub use client::Refusal;
 pub use embedding::{DIMENSIONS, Vectors};
 use log::CallLog;
@@ -101,7 +101,7 @@ impl From<Error> for Failure {
 #[derive(Debug)]
 pub struct Model {
     settings: ModelSettings,
-    connection: OnceCell<Connection>,
+    provider: OnceCell<Provider>,
 }
 
 impl Model {
@@ -110,7 +110,7 @@ impl Model {
     pub fn new(settings: ModelSettings) -> Self {
         Self {
             settings,
-            connection: OnceCell::new(),
+            provider: OnceCell::new(),
         }
     }
 
@@ -198,7 +198,7 @@ impl Model {
             reasoning_effort: self.settings.reasoning_effort.as_deref(),
             safety_identifier,
         };
-        let client = self.connection().await?.client(pace);
+        let client = self.provider().await?.client(pace);
         let chat = client.chat();
         timeout_at(deadlines.first_byte, chat.create_stream_byot(request))
             .await
@@ -209,12 +209,12 @@ impl Model {
     /// Makes the HTTP client, beside the wait for the first request. Fails in silence: a call then
     /// tries for itself, and says what is wrong.
     pub async fn warm(&self) {
-        let _ = self.connection().await;
+        let _ = self.provider().await;
     }
 
-    async fn connection(&self) -> Result<&Connection, Error> {
-        self.connection
-            .get_or_try_init(|| Connection::new(&self.settings))
+    async fn provider(&self) -> Result<&Provider, Error> {
+        self.provider
+            .get_or_try_init(|| Provider::new(&self.settings))
             .await
     }
 }

@@ -16,12 +16,12 @@ use uuid::{NoContext, Timestamp, Uuid};
 mod begin;
 mod end;
 pub mod functions;
+mod keeping;
 pub mod owned;
-mod page;
 
 pub use begin::{Ask, Outcome, Stored, begin};
 pub use end::{fail, finish, refuse};
-pub use page::{Message, forget, read};
+pub use keeping::{Message, forget, read};
 
 /// A turn whose question is stored.
 #[derive(Debug)]

@@ -16,17 +16,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
-    Timeouts,
-};
-use postgres_native_tls::MakeTlsConnector;
+use deadpool_postgres::{Object, Pool, PoolError, TimeoutType, Timeouts};
 use tokio::sync::{Notify, OnceCell, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
-use super::{Error, describe};
+use super::{Error, describe, pool};
 use crate::config::DatabaseSettings;
 use crate::error::chain;
 
@@ -217,7 +212,7 @@ impl Connections {
             .get_or_try_init(|| async {
                 let settings = self.settings.clone();
                 // Parsing the CA bundle takes 10 ms and more of CPU: not on a thread that serves.
-                tokio::task::spawn_blocking(move || make_pool(&settings))
+                tokio::task::spawn_blocking(move || pool::make(&settings))
                     .await
                     .map_err(|error| Error::SetUp(error.to_string()))?
             })
@@ -263,42 +258,4 @@ impl Drop for Connection {
             drop(Object::take(object));
         }
     }
-}
-
-fn make_pool(settings: &DatabaseSettings) -> Result<Pool, Error> {
-    let config = ManagerConfig {
-        // A look at the socket, no round trip: what it misses, the retry of `query` catches.
-        recycling_method: RecyclingMethod::Fast,
-    };
-    let mut postgres = settings.postgres.clone();
-    // tokio-postgres applies it to each address; the pool's limit covers the whole.
-    postgres.connect_timeout(settings.connect_timeout);
-    let manager = if postgres.get_ssl_mode() == SslMode::Disable {
-        Manager::from_config(postgres, NoTls, config)
-    } else {
-        Manager::from_config(postgres, tls()?, config)
-    };
-    Pool::builder(manager)
-        .max_size(settings.pool_size)
-        .wait_timeout(Some(settings.wait_timeout))
-        .create_timeout(Some(settings.connect_timeout))
-        .recycle_timeout(Some(settings.connect_timeout))
-        .runtime(Runtime::Tokio1)
-        .build()
-        .map_err(|error| Error::SetUp(error.to_string()))
-}
-
-/// A TLS connector that verifies certificates, and speaks ALPN so that `sslnegotiation=direct`
-/// in the URL works.
-///
-/// # Errors
-///
-/// When OpenSSL cannot be set up.
-pub fn tls() -> Result<MakeTlsConnector, Error> {
-    let mut builder = native_tls::TlsConnector::builder();
-    postgres_native_tls::set_postgresql_alpn(&mut builder);
-    let connector = builder
-        .build()
-        .map_err(|error| Error::SetUp(chain(&error)))?;
-    Ok(MakeTlsConnector::new(connector))
 }

@@ -23,12 +23,12 @@ use crate::error::chain;
 
 /// What the calls of an instance share.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct Provider {
     http: reqwest::Client,
     config: OpenAIConfig,
 }
 
-impl Connection {
+impl Provider {
     pub(super) async fn new(settings: &ModelSettings) -> Result<Self, Error> {
         let config = OpenAIConfig::new()
             .with_api_base(&settings.base_url)

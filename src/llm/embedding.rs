@@ -57,7 +57,7 @@ impl Model {
         texts: &[&str],
         end: Instant,
     ) -> Result<Vectors, Error> {
-        let client = self.connection().await?.client(&Arc::new(Pace::none()));
+        let client = self.provider().await?.client(&Arc::new(Pace::none()));
         let embeddings = client.embeddings();
         let request = Embedding {
             model,

@@ -45,7 +45,7 @@ impl Model {
     }
 
     async fn ask_moderation(&self, texts: &[&str], end: Instant) -> Result<(), Error> {
-        let client = self.connection().await?.client(&Arc::new(Pace::none()));
+        let client = self.provider().await?.client(&Arc::new(Pace::none()));
         let moderations = client.moderations();
         let request = Moderation {
             model: "omni-moderation-latest",

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::ROOT;
 use crate::harness::chatkit::{input, kinds};
 use crate::harness::model::{ANSWER, Script, held, held_halfway};
+use crate::harness::site::{Server, fixture};
 use crate::harness::stream::told;
 use crate::harness::{Log, PAGE, Reply, Running, World, question};
 
@@ -277,6 +278,29 @@ async fn a_threads_question_comes_back_before_the_model_speaks_with_the_cookie_o
     let list = chatkit.stranger().request("threads.list", &json!({}));
     let list = Reply::of(list.header("cookie", cookie)).await.json();
     assert_eq!(list["data"][0]["id"], echo[0]["thread"]["id"]);
+}
+
+#[tokio::test]
+async fn the_book_is_indexed_in_the_time_that_a_function_has() {
+    let site = Server::of(fixture("mdbook")).await;
+    let world = World::new().await.with("BOOK_URL", site.book());
+    let world = world.with("CRON_SECRET", "open sesame");
+    let refresh = async |world: &World, secret: &str| {
+        let function = lambda(world, "refresh", env!("CARGO_BIN_EXE_refresh")).await;
+        let request = function
+            .request(Method::GET, "/refresh")
+            .bearer_auth(secret);
+        Reply::of(request).await
+    };
+    assert_eq!(refresh(&world, "guess").await.status, 401);
+    // No time at all, but for what must be stored; then enough.
+    let hurried = world.with("BOOK_REFRESH_SECONDS", "10");
+    let reply = refresh(&hurried, "open sesame").await;
+    assert_eq!(reply.json()["done"], false, "{reply:?}");
+    let world = hurried.with("BOOK_REFRESH_SECONDS", "300");
+    let reply = refresh(&world, "open sesame").await;
+    assert_eq!(reply.json()["done"], true, "{reply:?}");
+    assert!(reply.json()["pages"].as_u64().unwrap() > 5, "{reply:?}");
 }
 
 #[tokio::test]

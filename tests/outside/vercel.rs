@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use super::{ROOT, target};
 use crate::harness::World;
 use crate::harness::model::ANSWER;
+use crate::harness::site::{Server, fixture};
 
 /// What the functions may ask of the machine that they run on: the C library and its parts.
 const SYSTEM_LIBRARIES: [&str; 5] = [
@@ -24,7 +25,7 @@ const SYSTEM_LIBRARIES: [&str; 5] = [
 ];
 
 #[test]
-fn vercel_build_makes_three_functions_that_run_on_a_bare_image() {
+fn vercel_build_makes_functions_that_run_on_a_bare_image() {
     let copy = copy("build");
     let project = json!({
         "projectId": "prj_local",
@@ -48,10 +49,15 @@ fn vercel_build_makes_three_functions_that_run_on_a_bare_image() {
     );
 
     let made = copy.join(".vercel/output");
-    for name in ["chat", "chatkit", "health"] {
+    for (name, limit) in [
+        ("chat", 60),
+        ("chatkit", 60),
+        ("health", 60),
+        ("refresh", 300),
+    ] {
         let config = made.join(format!("functions/api/{name}.func/.vc-config.json"));
         let config: Value = serde_json::from_slice(&fs::read(config).unwrap()).unwrap();
-        assert_eq!(config["maxDuration"], 60, "{config}");
+        assert_eq!(config["maxDuration"], limit, "{config}");
         assert_eq!(config["supportsResponseStreaming"], true, "{config}");
         let executable = copy.join(config["filePathMap"]["executable"].as_str().unwrap());
         let libraries = Command::new("ldd").arg(&executable).output().unwrap();
@@ -63,7 +69,10 @@ fn vercel_build_makes_three_functions_that_run_on_a_bare_image() {
         }
     }
     let functions = names(&made.join("functions/api"));
-    assert_eq!(functions, ["chat.func", "chatkit.func", "health.func"]);
+    assert_eq!(
+        functions,
+        ["chat.func", "chatkit.func", "health.func", "refresh.func"]
+    );
     assert_eq!(
         names(&made.join("static")),
         names(&copy.join("public")),
@@ -78,7 +87,9 @@ fn vercel_build_makes_three_functions_that_run_on_a_bare_image() {
 
 #[tokio::test]
 async fn vercel_dev_answers_through_the_rewrites() {
-    let world = World::new().await;
+    let site = Server::of(fixture("mdbook")).await;
+    let world = World::new().await.with("BOOK_URL", site.book());
+    let world = world.with("CRON_SECRET", "open sesame");
     let copy = copy("dev");
     // `vercel dev` compiles at the first request; its compiler's time is no part of the story.
     cargo(&copy, &["build", "--quiet", "--bins"]);
@@ -133,6 +144,16 @@ async fn vercel_dev_answers_through_the_rewrites() {
     let request = http.post(format!("{url}/chatkit")).json(&threads);
     let threads = request.send().await.unwrap().text().await.unwrap();
     assert_eq!(threads, r#"{"data":[],"has_more":false}"#);
+
+    let refresh = async |secret: &str| {
+        let request = http.get(format!("{url}/api/refresh")).bearer_auth(secret);
+        let reply = request.send().await.unwrap();
+        (reply.status().as_u16(), reply.text().await.unwrap())
+    };
+    assert_eq!(refresh("guess").await.0, 401);
+    let (status, text) = refresh("open sesame").await;
+    assert_eq!(status, 200, "{text}");
+    assert!(text.starts_with(r#"{"done":true,"pages":"#), "{text}");
 
     let page = http.get(&url).send().await.unwrap().text().await.unwrap();
     assert_eq!(

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::server::Server;
+use crate::harness::site::Server;
 use serde::Deserialize;
 use textbook_chat::book::pages::{
     Base, Chunk, Error, Known, Options, Page, Reading, Rules, Skip, Source, Web,

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::server::{Script, Server};
+use crate::harness::site::{Script, Server};
 use textbook_chat::book::pages::{
     Base, Error, Facts, Known, Limits, Options, Reading, Rules, Skip, Source, Web,
 };

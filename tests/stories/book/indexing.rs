@@ -14,9 +14,9 @@ use textbook_chat::database;
 use textbook_chat::llm::Model;
 use tokio::time::Instant;
 
-use super::server::Server;
 use crate::harness::World;
 use crate::harness::embedding::Mode;
+use crate::harness::site::Server;
 
 /// A book of numbered pages, served on this machine, and the database that it is indexed in.
 struct Library {

@@ -11,8 +11,7 @@ use textbook_chat::config::Settings;
 use textbook_chat::http::{BoxError, MAX_BODY_BYTES, Route, serve};
 
 use super::{Client, ROUTES};
-use crate::book::fixture;
-use crate::book::server::Server;
+use crate::harness::site::{Server, fixture};
 use crate::harness::{PAGE, Reply, Running, World};
 
 /// A function for each path.

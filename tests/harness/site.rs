@@ -1,5 +1,4 @@
 //! A site on this machine, served as static hosts do it.
-#![allow(dead_code, reason = "not every test asks for all of it")]
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,23 +8,29 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+/// The built pages of a small book, as one generator makes them.
+pub fn fixture(generator: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories/book/fixtures");
+    folder.join(generator).join("site")
+}
+
 /// What is answered instead of a file: the head's lines after the version, and the body.
-pub(crate) type Script = HashMap<String, (String, Vec<u8>)>;
+pub type Script = HashMap<String, (String, Vec<u8>)>;
 
 /// A server for the folder at `/book/`, while it lives.
-pub(crate) struct Server {
+pub struct Server {
     address: String,
     /// The requests so far, heads as they came.
-    pub(crate) requests: Arc<Mutex<Vec<String>>>,
+    pub requests: Arc<Mutex<Vec<String>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
-    pub(crate) async fn of(folder: PathBuf) -> Self {
+    pub async fn of(folder: PathBuf) -> Self {
         Self::with(folder, Script::new()).await
     }
 
-    pub(crate) async fn with(folder: PathBuf, script: Script) -> Self {
+    pub async fn with(folder: PathBuf, script: Script) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -45,11 +50,11 @@ impl Server {
         }
     }
 
-    pub(crate) fn book(&self) -> String {
+    pub fn book(&self) -> String {
         format!("http://{}/book/", self.address)
     }
 
-    pub(crate) fn asked_for(&self, path: &str) -> bool {
+    pub fn asked_for(&self, path: &str) -> bool {
         let start = format!("GET {path} ");
         self.requests
             .lock()
