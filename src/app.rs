@@ -1,7 +1,6 @@
 //! What an instance makes once and all its requests share.
 //!
-//! Made at boot from the environment, whatever that holds; connected to nothing before it is
-//! needed.
+//! Made at boot, whatever the environment holds; nothing connects before it is needed.
 
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ pub struct App {
     stop: watch::Sender<Option<Instant>>,
 }
 
-/// An instance whose settings are right.
+/// An instance whose settings are valid.
 #[derive(Debug)]
 pub struct Ready {
     /// The settings.
@@ -38,7 +37,7 @@ pub struct Ready {
 }
 
 impl App {
-    /// Reads the environment; says in the log what is wrong with it.
+    /// Reads the environment; logs what is wrong with it.
     #[must_use]
     pub fn boot() -> Self {
         let app = Self::new(Settings::from_environment());
@@ -80,7 +79,7 @@ impl App {
         self.stop.send_replace(Some(Instant::now()));
     }
 
-    /// Returns when the instance is being stopped, `grace` after it was told.
+    /// Returns `grace` after the instance was told to stop.
     pub async fn stopping(&self, grace: Duration) {
         let mut stop = self.stop.subscribe();
         // The sender lives as long as `self`: there is always something to wait for.
@@ -118,7 +117,7 @@ impl App {
         self.ready.as_ref().map_err(|problems| {
             Failure::new(
                 Code::ConfigurationError,
-                "This chat is not set up completely. If it is yours: the function's log names the settings to mend.",
+                "This chat is not set up completely. If it is yours: the function's log names the settings to fix.",
             )
             .because(problems.clone())
         })

@@ -1,12 +1,12 @@
 //! Work that outlives the response: a turn that is still to be stored.
 //!
-//! Knows no platform: each hands in how it is started and waited for.
+//! Knows no platform: each passes in how work is started and awaited.
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-/// Hands work to the platform that must be done before the instance may be stopped or frozen.
+/// Hands the platform work that must be done before the instance may be stopped or frozen.
 #[derive(Clone)]
 pub struct Background(Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>);
 

@@ -1,8 +1,8 @@
 //! The caller: the network that a request comes from, as far as the limits need to know.
 //!
-//! Pure. An address is believed where the platform vouches for it, and another header only where
-//! the owner's proxy proves itself by a secret. An address is never stored and never logged: what
-//! is kept of it is made in [`crate::pseudonym`].
+//! Pure. An address is trusted if the platform vouches for it; another header is trusted only if
+//! the owner's proxy proves itself by a secret. An address is never stored and never logged: only
+//! the name that [`crate::pseudonym`] makes of it is kept.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -27,12 +27,12 @@ pub struct Proxy {
     pub secret: SecretString,
 }
 
-/// The address that the platform names beside the headers, as an extension of the request, or
-/// that it names none. Where this is there, no header of the platform's is believed.
+/// The address that the platform gives outside the headers, as an extension of the request, or the
+/// fact that it gives none. If the extension is present, the platform's header is not trusted.
 #[derive(Debug, Clone, Copy)]
 pub struct PlatformAddress(pub Option<IpAddr>);
 
-/// The address that a request comes from; `None` where nobody vouches for one.
+/// The address that a request comes from; `None` if nobody vouches for one.
 #[must_use]
 pub fn address(
     headers: &HeaderMap,
@@ -44,7 +44,7 @@ pub fn address(
         proof.is_some_and(|proof| same(proof, proxy.secret.expose_secret().as_bytes()))
     });
     match (proved, platform) {
-        // A proxy may append to what the client has sent: the last word is its own.
+        // A proxy may append to what the client has sent: the last entry is its own.
         (Some(proxy), _) => {
             let last = headers.get_all(&proxy.header).iter().next_back()?;
             parse(last.to_str().ok()?.rsplit(',').next()?.trim())
@@ -57,7 +57,7 @@ pub fn address(
     }
 }
 
-/// An address as headers have it: with brackets or a port, too.
+/// An address as headers write it, possibly with brackets or a port.
 fn parse(text: &str) -> Option<IpAddr> {
     let address = text
         .parse()
@@ -67,15 +67,15 @@ fn parse(text: &str) -> Option<IpAddr> {
     Some(address)
 }
 
-/// Compares without telling by its time where two secrets differ.
+/// Compares two secrets without revealing through timing where they differ.
 #[must_use]
 pub fn same(one: &[u8], other: &[u8]) -> bool {
     let differences = one.iter().zip(other).fold(0, |sum, (a, b)| sum | (a ^ b));
     one.len() == other.len() && differences == 0
 }
 
-/// What a limit counts for, under its name of the day: an IPv4 address, or the /64 that a household
-/// or a machine has of IPv6. Requests without an address share one.
+/// What a limit on networks applies to, under its name for the day: an IPv4 address, or the /64
+/// that a household or a machine has in IPv6. Requests without an address share one network.
 #[must_use]
 pub fn network(address: Option<IpAddr>, names: &Pseudonyms, now: DateTime<Utc>) -> Network {
     names.network(now, &prefix(address))

@@ -1,7 +1,7 @@
 //! The route `/chat`: ask, read a conversation again, forget it.
 //!
-//! What a turn is stands in [`crate::turn`]; here its events become a response, whole as JSON or
-//! piece by piece (`stream`). Conversations are read and forgotten in `keeping`.
+//! The turn itself is in [`crate::turn`]; here its events become a response, whole as JSON or piece
+//! by piece (`stream`). Conversations are read and forgotten in `keeping`.
 
 mod keeping;
 mod stream;
@@ -44,7 +44,7 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
     })
 }
 
-/// A turn: begun in a task of its own, to which the response listens.
+/// A turn, begun in a task of its own; the response listens to it.
 async fn ask(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let settings = &app.ready()?.settings;
     let question = Question::parse(&call.body, settings.question_limits)?;
@@ -83,7 +83,7 @@ struct AnswerBody {
     timestamp: String,
 }
 
-/// The stream, collected.
+/// The events of a turn, collected into one response.
 async fn collect(mut events: Receiver<Event>, call: &Call) -> Reply {
     let mut response = String::new();
     let mut session_id = None;

@@ -1,10 +1,10 @@
 //! The route `/chatkit`: a server for OpenAI's ChatKit, on the same turn and store as `/chat`.
 //!
-//! Here is the table of its requests, and those that are turns. A thread is a conversation that
-//! belongs to a reader ([`crate::reader`]), an item is one of its messages. The wire types are in
-//! `wire`; `input` makes a question of what a reader sends; `stream` makes events of a turn; `keeping`
-//! answers the requests that are no turns; `show` makes objects of what is stored. Everything is
-//! checked before the first byte of a stream.
+//! This module has the table of its requests, and handles those that are turns. A thread is a
+//! conversation that belongs to a reader ([`crate::reader`]); an item is one of its messages. The
+//! wire types are in `wire`; `input` turns what a reader sends into a question; `stream` turns the
+//! events of a turn into ChatKit's; `keeping` answers the requests that are not turns; `show` turns
+//! what is stored into ChatKit's objects. Everything is checked before the first byte of a stream.
 
 mod input;
 mod keeping;
@@ -114,7 +114,7 @@ impl Asked {
                 return Err(Failure::wrong("item_id", "must be a question's id"));
             }
             Ok(None) => return Err(no_item()),
-            // The reader should read it, like anything else that goes wrong with a turn.
+            // The reader should be shown it, like anything else that goes wrong with a turn.
             Err(error) => {
                 return Ok(stream::reply(turn::failed(error.into()), stream, &self.call).await);
             }
@@ -135,7 +135,7 @@ impl Asked {
         Said::parse(input, self.app.ready()?.settings.question_limits)
     }
 
-    /// A turn in a conversation of the reader's own.
+    /// A turn in one of the reader's own conversations.
     fn ask(&self, question: Question, stored: Stored) -> Result<Ask, Failure> {
         let names = &self.app.ready()?.settings.pseudonyms;
         Ok(Ask {
@@ -169,7 +169,7 @@ fn request(body: &[u8]) -> Result<wire::Request, Failure> {
 }
 
 fn parse<T: DeserializeOwned>(params: Value) -> Result<T, Failure> {
-    // The parser's words go back to the sender of what they quote, and nowhere else.
+    // The parser's message may quote the request: it goes back to the sender, and nowhere else.
     wire::object(params)
         .map_err(|error: serde_json::Error| Failure::wrong("params", error.to_string()))
 }

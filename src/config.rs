@@ -1,8 +1,8 @@
 //! The settings: read from the environment once, checked all at once.
 //!
-//! A function starts whatever its settings are: a wrong one must not turn into an opaque failure
-//! of the platform. [`Settings::from_environment`] therefore returns every problem, by variable,
-//! and never a value: the values are secrets.
+//! A function starts whatever its settings are: a wrong one must not turn into an opaque failure of
+//! the platform. [`Settings::from_environment`] therefore returns every problem, by variable, and
+//! never a value: values may be secrets.
 
 use std::fmt;
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub struct Settings {
     pub rate_limits: RateLimits,
     /// What the model costs.
     pub prices: Prices,
-    /// A proxy in front of the platform, whose word on a client's address is believed.
+    /// A proxy in front of the platform that is trusted to name a client's address.
     pub proxy: Option<Proxy>,
     /// The names under which networks and conversations are known elsewhere. Their key is derived
     /// from the model's: it is secret, and the same in every instance.
@@ -66,8 +66,8 @@ pub struct QuestionLimits {
     pub selected_text: usize,
 }
 
-/// What the model costs, in billionths of a dollar a token: a thousandth of the price in dollars
-/// a million tokens, which is how providers name it.
+/// What the model costs, in billionths of a dollar per token: a thousand times the price in dollars
+/// per million tokens, which is how providers state it.
 #[derive(Debug, Clone, Copy)]
 pub struct Prices {
     /// A token of the prompt (`PRICE_INPUT_USD_PER_MILLION`).
@@ -81,12 +81,12 @@ pub struct Prices {
 pub struct ModelSettings {
     /// `OPENAI_API_KEY`
     pub api_key: SecretString,
-    /// `OPENAI_BASE_URL`: up to and without `/chat/completions`.
+    /// `OPENAI_BASE_URL`: up to, but not including, `/chat/completions`.
     pub base_url: String,
     /// `OPENAI_MODEL`
     pub name: String,
-    /// `OPENAI_REASONING_EFFORT`: `None` leaves it out of the request, which models that do not
-    /// reason insist on.
+    /// `OPENAI_REASONING_EFFORT`: `None` leaves it out of the request, as models that do not reason
+    /// require.
     pub reasoning_effort: Option<String>,
     /// `MAX_COMPLETION_TOKENS`: caps an answer's length, and with it its time and its price.
     pub max_completion_tokens: u32,
@@ -105,12 +105,12 @@ pub struct ModelSettings {
 pub struct DatabaseSettings {
     /// `DATABASE_URL`, parsed. Its `Debug` leaves the password out.
     pub postgres: tokio_postgres::Config,
-    /// `DATABASE_POOL_SIZE`: connections an instance. Statements share them, so a few carry hundreds
-    /// of turns; many instances together must stay below the server's limit.
+    /// `DATABASE_POOL_SIZE`: connections per instance. Statements share them, so a few carry
+    /// hundreds of turns; many instances together must stay below the server's limit.
     pub pool_size: usize,
     /// `DATABASE_CONNECT_TIMEOUT_MS`: a sleeping Neon needs about a second.
     pub connect_timeout: Duration,
-    /// `DATABASE_WAIT_TIMEOUT_MS`: for a place on a connection.
+    /// `DATABASE_WAIT_TIMEOUT_MS`: how long to wait for a place on a connection.
     pub wait_timeout: Duration,
     /// `DATABASE_STATEMENT_TIMEOUT_MS`: a statement that takes longer fails, and its connection
     /// is not used again.
@@ -131,7 +131,7 @@ pub struct Problem {
 pub struct Problems {
     /// At least one.
     pub problems: Vec<Problem>,
-    /// The origins where they are right, so that their pages can read what is wrong.
+    /// The origins, if they are valid, so that their pages can read what is wrong.
     pub origins: Origins,
 }
 

@@ -1,7 +1,7 @@
 //! Which web pages may call: the `Origin` of a request against the list of `CORS_ORIGINS`.
 //!
-//! Pure. It keeps pages of strangers from using the endpoint through their visitors' browsers;
-//! it stops no script, which sends whatever `Origin` it likes or none.
+//! Pure. It keeps other people's pages from using the endpoint through their visitors' browsers; it
+//! does not stop scripts, which can send any `Origin` or none.
 
 use http::{HeaderMap, header};
 
@@ -23,8 +23,8 @@ impl Origins {
     ///
     /// # Errors
     ///
-    /// Says which entry is not an origin, and what one looks like. Never quotes it: a slip of the
-    /// paste may have put anything there.
+    /// Says which entry is not an origin, and what one looks like, without quoting it: a paste
+    /// error may put anything there.
     pub fn parse(list: &str) -> Result<Self, String> {
         let entries = list.split(',').map(str::trim).filter(|e| !e.is_empty());
         let patterns = entries.enumerate().map(|(i, entry)| {
@@ -95,11 +95,11 @@ fn label_matches(pattern: &str, label: &str) -> bool {
     }
 }
 
-/// Whether a request comes from a page of the very site that it is sent to: the front end calls
-/// through a rewrite, and need not be listed.
+/// Whether a request comes from a page of the very site that it is sent to: such a front end calls
+/// through a rewrite and need not be listed.
 ///
 /// The platform writes the `x-forwarded-*` headers itself; a page cannot add them without a
-/// preflight, which carries none.
+/// preflight, which carries none of them.
 #[must_use]
 pub fn same_site(origin: &str, headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());

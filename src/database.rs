@@ -1,11 +1,11 @@
 //! The way to PostgreSQL: statements with a deadline and one retry, over shared connections.
 //!
 //! Every statement goes through [`Database::query`]: unnamed and with its types given
-//! (`query_typed`), which is one round trip and works through PgBouncer in transaction mode.
-//! There are no transactions, no prepared statements and no session state.
+//! (`query_typed`), which is one round trip and works through PgBouncer in transaction mode. There
+//! are no transactions, no prepared statements and no session state.
 //!
-//! This module knows no table: SQL stands beside its verb, in [`crate::session`] and where an
-//! operator's program has some of its own.
+//! This module knows no table: SQL is beside the code that runs it, in [`crate::session`] and
+//! elsewhere.
 
 mod connections;
 mod pool;
@@ -30,7 +30,7 @@ pub struct Database {
     connections: Connections,
 }
 
-/// A statement and the name that it has in the log.
+/// A statement and its name in the log.
 ///
 /// It must be safe to run twice: when its connection turns out to be dead, nobody knows whether
 /// the server has committed it, and it runs once more.
@@ -38,7 +38,7 @@ pub struct Database {
 pub struct Statement {
     /// For the log.
     pub name: &'static str,
-    /// No custom type may stand among its parameters or columns: cast to and from text, or
+    /// Its parameters and columns must not have custom types: cast them to and from text, or
     /// tokio-postgres looks the type up first, with round trips of its own.
     pub sql: Cow<'static, str>,
 }
@@ -49,7 +49,7 @@ pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 /// Why a statement failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The TLS connector could not be made, or the pool.
+    /// The TLS connector or the pool could not be made.
     #[error("setting up the pool failed: {0}")]
     SetUp(String),
     /// No connection within the time limits; names what took too long.
@@ -66,9 +66,9 @@ pub enum Error {
     Statement {
         /// The statement's name.
         statement: &'static str,
-        /// The server's SQLSTATE, where it was the server that refused.
+        /// The server's SQLSTATE, if it was the server that refused.
         code: Option<SqlState>,
-        /// What the server or the driver said, without any value of the statement's.
+        /// What the server or the driver said, without any of the statement's values.
         reason: String,
     },
 }
@@ -101,14 +101,14 @@ impl Database {
         }
     }
 
-    /// Runs a statement in one round trip, and once more on a newer connection where the pooled one
-    /// turns out to be dead: a platform thaws an instance with connections that the server
-    /// has closed long ago.
+    /// Runs a statement in one round trip, and once more on a newer connection if the pooled one
+    /// turns out to be dead: a platform thaws an instance with connections that the server has
+    /// closed long ago.
     ///
     /// # Errors
     ///
-    /// When there is no connection in time, or the statement fails or takes too long; both
-    /// attempts together take no longer than connecting and one statement may. A connection whose
+    /// When there is no connection in time, or the statement fails or takes too long; both attempts
+    /// together take no longer than connecting and one statement may take. A connection whose
     /// statement took too long is not used again, nor are those beside it.
     pub async fn query(
         &self,
@@ -142,8 +142,8 @@ impl Database {
         result
     }
 
-    /// Makes the pool and its first connection, beside the wait for the first request. Fails in
-    /// silence: a statement then tries for itself, and says what is wrong.
+    /// Makes the pool and its first connection while the instance waits for its first request.
+    /// Fails silently: a statement then tries again, and says what is wrong.
     pub async fn warm(&self) {
         self.connections.warm().await;
     }

@@ -14,7 +14,7 @@ use http::StatusCode;
 use serde::Serialize;
 use uuid::Uuid;
 
-/// Writes the enum, its list and its words from one table, so that none of them can lack a code.
+/// Generates the enum, its list and its words from one table, so that none of them can lack a code.
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident: $word:literal, $status:ident;)*) => {
         /// Every error code of the API, each with its HTTP status.
@@ -27,7 +27,7 @@ macro_rules! codes {
             /// Every code.
             pub const ALL: [Self; [$($word),*].len()] = [$(Self::$variant),*];
 
-            /// The code as it stands in a response and in the log.
+            /// The code as it appears in a response and in the log.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -67,11 +67,11 @@ codes! {
     InProgress: "in_progress", CONFLICT;
     /// The `Idempotency-Key` was used for another request.
     IdempotencyKeyReused: "idempotency_key_reused", UNPROCESSABLE_ENTITY;
-    /// The moderation found the question unfit; nothing of it is kept.
+    /// The moderation found the question unfit; the question is not kept.
     ContentRefused: "content_refused", BAD_REQUEST;
-    /// A pace or a day's count is used up; `retry_after` says until when.
+    /// A pace or a day's count is used up; `retry_after` says for how long.
     RateLimited: "rate_limited", TOO_MANY_REQUESTS;
-    /// The day's money is spent; `retry_after` says until when.
+    /// The day's money is spent; `retry_after` says for how long.
     BudgetExhausted: "budget_exhausted", SERVICE_UNAVAILABLE;
     /// The instance is full.
     Overloaded: "overloaded", SERVICE_UNAVAILABLE;
@@ -90,8 +90,8 @@ codes! {
 }
 
 impl Code {
-    /// Whether a reader should read it in the conversation: a limit, or something of ours that is out
-    /// of order. Anything else is wrong with the request itself.
+    /// Whether a reader should be shown it in the conversation: a limit, or a failure on our side.
+    /// Anything else is a fault of the request itself.
     #[must_use]
     pub fn is_for_reader(self) -> bool {
         self.status().is_server_error() || self == Self::RateLimited
@@ -116,11 +116,11 @@ pub struct Failure {
     pub message: Cow<'static, str>,
     /// The fields that are wrong, all of them; empty unless the request was invalid.
     pub details: Vec<Detail>,
-    /// When to try again, where we know.
+    /// When to try again, if we know.
     pub retry_after: Option<Duration>,
     /// The conversation that holds the question, once it is stored.
     pub session_id: Option<Uuid>,
-    /// The question was stored, and is not kept.
+    /// The question was stored, but is not kept.
     pub taken_back: bool,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -148,7 +148,7 @@ impl Failure {
         }
     }
 
-    /// An invalid request of which one field is wrong.
+    /// An invalid request with one wrong field.
     #[must_use]
     pub fn wrong(field: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
@@ -161,7 +161,7 @@ impl Failure {
         Self::new(Code::NotFound, "There is no such conversation.")
     }
 
-    /// A failure that should not exist; `cause` says in the log which one.
+    /// A failure that should not happen; `cause` says in the log which one.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(
             Code::InternalError,
@@ -170,14 +170,14 @@ impl Failure {
         .because(cause)
     }
 
-    /// The same with the time after which it may go better.
+    /// The same, with the time after which another try may succeed.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
     }
 
-    /// The wait in whole seconds, never too short and never none.
+    /// The wait in whole seconds, rounded up and at least one.
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u64> {
         let wait = self.retry_after?;
@@ -185,36 +185,36 @@ impl Failure {
         Some((wait.as_secs() + begun).max(1))
     }
 
-    /// The same with its cause, for the log alone.
+    /// The same, with its cause for the log alone.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// The same for a question that is stored: its conversation can be continued.
+    /// The same, for a question that is stored: its conversation can be continued.
     #[must_use]
     pub fn in_session(mut self, session_id: Uuid) -> Self {
         self.session_id = Some(session_id);
         self
     }
 
-    /// The same for a question that was stored and is not kept.
+    /// The same, for a question that was stored but is not kept.
     #[must_use]
     pub fn taken_back(mut self) -> Self {
         self.taken_back = true;
         self
     }
 
-    /// The same with another text for people.
+    /// The same, with another text for people.
     #[must_use]
     pub fn saying(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.message = message.into();
         self
     }
 
-    /// Writes the failure into the log, within the span of its request: the turn's task does it for
-    /// a turn, the edge for everything else.
+    /// Writes the failure into the log, within the span of its request: the turn's task does this
+    /// for a turn, the edge for everything else.
     pub fn log(&self) {
         let code = self.code.as_str();
         let cause = self.cause.as_deref().map(|cause| chain(cause));
@@ -246,7 +246,7 @@ impl Failure {
 struct Body<'a> {
     error: BodyError<'a>,
     request_id: &'a str,
-    // In the body, for the AI SDK shows a page no headers.
+    // In the body, because the AI SDK shows a page no headers.
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<Uuid>,
 }

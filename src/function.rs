@@ -1,7 +1,7 @@
 //! Runs a route as a function of the platform: boot, then hand every request to the edge.
 //!
-//! The platform is Vercel, or AWS Lambda where the process finds itself there and was built with
-//! the feature `lambda`. Which one it is ends here: nothing behind the edge knows.
+//! The platform is Vercel, or AWS Lambda if the process runs there and was built with the feature
+//! `lambda`. Which one it is ends here: nothing behind the edge knows.
 
 #[cfg(feature = "lambda")]
 mod lambda;
@@ -20,7 +20,7 @@ use crate::error::chain;
 use crate::http::{Route, serve};
 use crate::{config, telemetry};
 
-/// What a stopped instance gives the last responses; the platform kills it after 500 ms.
+/// How long a stopping instance waits for its last responses; the platform kills it after 500 ms.
 const LINGER: Duration = Duration::from_millis(50);
 
 /// Serves `route` until the platform stops the process; returns when the turns in flight have
@@ -52,7 +52,7 @@ pub async fn run(route: &'static Route) -> Result<(), Error> {
     vercel_runtime::run(service_fn(move |request: Request, state: AppState| {
         first.call_once(tune);
         let app = Arc::clone(&app);
-        // Without the platform's socket the context writes plain lines of its own form.
+        // Without the platform's socket, the context writes plain lines in its own format.
         let on_platform = std::env::var_os("VERCEL_IPC_PATH").is_some()
             && request
                 .headers()
@@ -71,7 +71,7 @@ pub async fn run(route: &'static Route) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes the runtime's listener fit for streams, where it can.
+/// Makes the runtime's listener fit for streams, where possible.
 fn tune() {
     #[cfg(target_os = "linux")]
     if let Err(error) = listener::tune() {
@@ -79,7 +79,7 @@ fn tune() {
     }
 }
 
-/// The runtime stops accepting requests by itself; the turns in flight must know, too.
+/// The runtime stops accepting requests by itself; the turns in flight must be told, too.
 async fn stop_on_sigterm(app: Arc<App>) {
     match signal(SignalKind::terminate()) {
         Ok(mut sigterm) => {

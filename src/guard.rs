@@ -1,7 +1,8 @@
-//! What may be spent: the terms of a turn, its refusals, and an instance's memory of them.
+//! What may be asked and spent: the terms of a turn, its refusals, and an instance's memory of
+//! them.
 //!
 //! The decision itself is part of the statement that begins a turn (`session/turn.sql`), so that it
-//! holds across instances. In front of it stands this memory: whatever was refused is refused again
+//! holds across instances. The memory stands in front of it: whatever was refused is refused again
 //! until its time is over, without any SQL, and an instance that is full says so at once.
 
 mod limits;
@@ -23,19 +24,19 @@ pub use limits::{Pace, Refusal, Scope, Terms};
 /// The most refusals that are remembered, of about 112 bytes each.
 const MAX_REFUSALS: usize = 16 * 1024;
 
-/// How long an instance takes the day's budget for spent without asking again.
+/// How long an instance assumes that the day's budget is spent before it asks again.
 const BUDGET_MEMORY: Duration = Duration::from_secs(5);
 
 /// What a full instance asks its clients to wait.
 const OVERLOADED_WAIT: Duration = Duration::from_secs(2);
 
-/// Whom a refusal holds for.
+/// Whom a refusal applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// A network, by its hash of the day.
     Network(Network),
-    /// A conversation as this reader has it. For others it may be an unknown one, and what is
-    /// remembered of it is not for them.
+    /// A conversation as this reader knows it. To others it may be unknown, and what is remembered
+    /// about it does not apply to them.
     Conversation(Uuid, Option<Reader>),
     /// Everybody: the day's budget.
     Everybody,
@@ -52,9 +53,9 @@ pub struct Guard {
 #[derive(Debug, Clone, Copy)]
 struct Remembered {
     refusal: Refusal,
-    /// Until then it is taken for granted.
+    /// Until then it is repeated without asking the database.
     until: Instant,
-    /// Until then it is told to last.
+    /// When it ends, as readers are told.
     ends: Instant,
 }
 
@@ -102,8 +103,8 @@ impl Guard {
         Ok(())
     }
 
-    /// Remembers a refusal; that of the budget only for a moment, for it holds for everybody, and
-    /// what is reserved now may be settled soon.
+    /// Remembers a refusal; one of the budget only for a moment, because it applies to everybody,
+    /// and what is reserved now may be settled soon.
     pub fn remember(&self, subject: Subject, refusal: Refusal, wait: Duration) {
         let now = Instant::now();
         let memory = match refusal {
@@ -113,7 +114,7 @@ impl Guard {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         if refusals.len() >= MAX_REFUSALS {
             refusals.retain(|_, it| it.until > now);
-            // All of them still hold: forget them, and let the database say it once more.
+            // All of them still hold: forget them, and let the database decide again.
             if refusals.len() >= MAX_REFUSALS {
                 refusals.clear();
             }

@@ -73,7 +73,7 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
             &Health {
                 status: word,
                 checks,
-                // So that an owner behind a proxy can see whether it is their own.
+                // So that an owner behind a proxy can see whose it is: theirs, or the proxy's.
                 client_address: call.address,
             },
         ))

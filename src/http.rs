@@ -1,8 +1,8 @@
 //! The edge: what every request of every route goes through, before and after its handler.
 //!
-//! Request ids, the body's limit, paths, methods, CORS, panics, and the one form that errors
-//! have. A handler gets a [`Call`] that has passed all of it and returns a [`Reply`] or a
-//! [`Failure`]; nothing else leaves a function.
+//! Request ids, the body's limit, paths, methods, CORS, panics, and the one form that errors have.
+//! A handler gets a [`Call`] that has passed all of these and returns a [`Reply`] or a [`Failure`];
+//! nothing else leaves a function.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -33,7 +33,7 @@ use crate::cors::same_site;
 use crate::error::{Code, Failure};
 use crate::telemetry;
 
-/// The largest body that is read; a larger one is answered 413.
+/// The largest body that is accepted; a larger one is answered with 413.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Why a body breaks off.
@@ -42,10 +42,10 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A route: one function.
 #[derive(Debug)]
 pub struct Route {
-    /// The last segment of its path: `chat` serves `/chat` and `/api/chat`, and any path that
-    /// a site's rewrites put in front of it.
+    /// The last segment of its path: `chat` serves `/chat` and `/api/chat`, whatever a site's
+    /// rewrites put in front of it.
     pub name: &'static str,
-    /// The methods it knows, `OPTIONS` apart.
+    /// The methods that it accepts, apart from `OPTIONS`.
     pub methods: &'static [Method],
     /// Whether an instance gets ready for a turn while it waits for its first request.
     pub warms: bool,
@@ -53,8 +53,8 @@ pub struct Route {
     pub handler: fn(Arc<App>, Call) -> BoxFuture<'static, Result<Reply, Failure>>,
 }
 
-/// The platform's id of a request, as an extension of it: for a platform that names it elsewhere
-/// than in a header.
+/// The platform's id of a request, as an extension of the request: for a platform that does not
+/// name it in a header.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
@@ -65,9 +65,9 @@ pub struct Call {
     pub method: Method,
     /// The headers.
     pub headers: HeaderMap,
-    /// The address that the request comes from, where somebody vouches for one.
+    /// The address that the request comes from, if somebody vouches for one.
     pub address: Option<IpAddr>,
-    /// The query string, `""` where there is none.
+    /// The query string, `""` if there is none.
     pub query: String,
     /// The body, at most [`MAX_BODY_BYTES`].
     pub body: Bytes,
@@ -85,8 +85,8 @@ impl Call {
         parameters.find_map(|(known, value)| (known == name).then_some(value))
     }
 
-    /// The response of a turn that has failed. The turn's task has logged it, for its reader may have
-    /// left; any other failure is returned as an error, and logged at the edge.
+    /// The response for a turn that has failed. The turn's task has logged the failure, because the
+    /// reader may have left; any other failure is returned as an error, and logged at the edge.
     #[must_use]
     pub fn turn_failed(&self, failure: &Failure) -> Reply {
         refusal(failure, &self.request_id)
@@ -109,7 +109,7 @@ where
     let request_id = request_id(&parts);
     let span = telemetry::request_span(&request_id, sink);
     async {
-        // Read before anything is decided: a sender that is refused half-way sees a broken
+        // Read before anything is decided: a sender that was refused half-way would see a broken
         // connection instead of the reason.
         let (body_bytes, body) = body::read(body).await;
         let (origin, result) = match allowed_origin(&app, &parts.headers) {
@@ -164,15 +164,15 @@ async fn answer(
         request_id: request_id.to_owned(),
         background,
     };
-    // A panic that got through would take the connection with it, and the platform would never be told
-    // that the invocation has ended.
+    // A panic that got through would take the connection with it, and the platform would never be
+    // told that the invocation has ended.
     AssertUnwindSafe((route.handler)(app, call))
         .catch_unwind()
         .await
         .unwrap_or_else(|_| Err(Failure::internal("the handler panicked")))
 }
 
-/// The `Origin` that the response is shared with; `None` where the request names none.
+/// The `Origin` that the response is shared with; `None` if the request names none.
 fn allowed_origin(app: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>, Failure> {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return Ok(None);
@@ -199,7 +199,7 @@ fn refuse(route: &Route, failure: &Failure, request_id: &str) -> Reply {
     reply
 }
 
-/// The platform's id of the request, else one of ours.
+/// The platform's id of the request, or else one of ours.
 fn request_id(parts: &http::request::Parts) -> String {
     let beside = parts.extensions.get().map(|RequestId(id)| id.as_str());
     let header = || parts.headers.get("x-vercel-id")?.to_str().ok();

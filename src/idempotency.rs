@@ -19,14 +19,15 @@ const MAX_LENGTH: usize = 255;
 /// A key and the request that it came with, as SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// Of the key.
+    /// The hash of the key.
     pub key: [u8; 32],
-    /// Of the question and its reader, so that a key that comes back with another one is noticed.
+    /// The hash of the question and its reader, so that a key that comes back with another request
+    /// is noticed.
     pub request: [u8; 32],
 }
 
 impl Key {
-    /// The key of a request; `None` where it has none.
+    /// The key of a request; `None` if it has none.
     ///
     /// # Errors
     ///
@@ -52,7 +53,7 @@ impl Key {
     }
 }
 
-/// The same for the same question of the same reader, however its JSON was written. A reader's
+/// The same for the same question by the same reader, however its JSON was written. A reader's
 /// answers are replayed to nobody else.
 fn fingerprint(question: &Question, reader: Option<&Reader>) -> [u8; 32] {
     let conversation = question.conversation.map(|id| id.to_string());

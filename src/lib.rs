@@ -1,22 +1,22 @@
 //! The chat backend of an online textbook, as a bundle of serverless functions.
 //!
-//! The modules below stand in the order in which a request meets them:
+//! The modules below are listed in the order in which a request meets them:
 //!
-//! 1. `api/*.rs`: one function a route; each boots and hands over to [`function`], nothing else.
+//! 1. `api/*.rs`: one function per route; each boots and hands over to [`function`], nothing else.
 //! 2. [`function`]: runs a route on the platform, and tells it of [`background`] work. [`app`] is
 //!    what an instance makes once, from the settings in [`config`].
 //! 3. [`http`]: the edge. Limits, CORS ([`cors`]), request ids, panics; every error leaves here
 //!    ([`error`]). It knows the address that a request comes from ([`caller`]).
-//! 4. [`chat`], [`chatkit`], [`health`], [`refresh`]: the routes. The first two make a [`question`] of a request,
-//!    know its [`reader`] and what makes it the same one twice ([`idempotency`]), and ask for a
-//!    turn.
+//! 4. [`chat`], [`chatkit`], [`health`], [`refresh`]: the routes. The first two turn a request into
+//!    a [`question`], identify its [`reader`], recognise a repeated request ([`idempotency`]), and
+//!    ask for a turn.
 //! 5. [`turn`]: the recipe, top to bottom. Only it composes the steps, which never call each other;
 //!    they share the types of the step before.
-//!    - [`guard`]: what may be asked and spent, and what an instance remembers of refusals
+//!    - [`guard`]: what may be asked and spent, and an instance's memory of refusals
 //!    - [`session`]: the conversation in PostgreSQL, one statement before the model and one after
 //!    - [`retrieval`]: passages of the book; none yet. [`book`] reads and indexes it
 //!    - [`prompt`]: question and history in, the model's messages out; pure
-//!    - [`llm`]: the model's call and its answer
+//!    - [`llm`]: the call to the model and its answer
 //! 6. The turn's events become a response in the route that asked: JSON, or over [`sse`] a stream.
 //!
 //! Beneath: [`database`] is the way to PostgreSQL, [`telemetry`] the log, [`pseudonym`] the names

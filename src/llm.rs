@@ -2,7 +2,7 @@
 //!
 //! It owns the request's form, the time limits, the retries ([`retry`]) and what counts as an
 //! answer. It never sees the database, and no text of a message, an answer or a provider's error
-//! leaves it for the log: a provider quotes keys and prompts in its error messages.
+//! goes from here into the log: a provider quotes keys and prompts in its error messages.
 
 use std::sync::Arc;
 
@@ -54,10 +54,10 @@ pub enum Error {
     /// The moderation found the question unfit.
     #[error("the moderation flagged the question")]
     Flagged,
-    /// The moderation has no verdict. The model's call ran beside it.
+    /// The moderation gave no verdict. The call to the model ran alongside it.
     #[error("the moderation failed: {0}")]
     Moderation(Box<Error>),
-    /// The answer is not one: not the protocol, cut off, or empty.
+    /// What came is not an answer: it breaks the protocol, is cut off, or is empty.
     #[error("the model answered nonsense: {0}")]
     Nonsense(&'static str),
 }
@@ -114,14 +114,14 @@ impl Model {
         }
     }
 
-    /// Asks the model, more than once where [`retry`] says so, and returns when the first piece
-    /// of the answer is there. Dropping what it returns ends the call.
+    /// Asks the model, more than once where [`retry`] says so, and returns when the first piece of
+    /// the answer is there. Dropping what it returns ends the call.
+    ///
+    /// `safety_identifier` names the conversation to the provider, and to nobody else.
     ///
     /// # Errors
     ///
     /// When the provider refuses, cannot be reached, or does not begin to answer in time.
-    ///
-    /// `safety_identifier` names the reader to the provider, and to nobody else.
     pub async fn ask(
         &self,
         messages: &[Message<'_>],
@@ -206,8 +206,8 @@ impl Model {
             .map_err(Into::into)
     }
 
-    /// Makes the HTTP client, beside the wait for the first request. Fails in silence: a call then
-    /// tries for itself, and says what is wrong.
+    /// Makes the HTTP client while the instance waits for its first request. Fails silently: a call
+    /// then tries again, and says what is wrong.
     pub async fn warm(&self) {
         let _ = self.provider().await;
     }

@@ -1,7 +1,7 @@
 //! The prompt: a question and what is known around it in, the model's messages out.
 //!
 //! Pure. The instructions are Markdown files in `prompts/`, for a person to edit. Whatever comes
-//! from a reader or from the book stands in the user role, between fence lines whose mark is
+//! from a reader or from the book is in the user role, between fence lines whose mark is
 //! random for each request, so that no text can close its own fence.
 
 mod size;
@@ -47,8 +47,8 @@ pub enum Role {
 ///
 /// A question about a selected passage rests on that passage alone: `history` and `passages` are
 /// then left out. Nobody who wrote one of the texts may be able to guess `mark`. The prompt has at
-/// most `max_chars` characters: of the history it shows the newest messages that fit beside the
-/// rest, and of the passages the first that fit, none of them cut.
+/// most `max_chars` characters: it shows the newest messages of the history that fit beside the
+/// rest, and the first of the passages that fit, none of them cut.
 #[must_use]
 pub fn build<'a>(
     book_title: &str,
@@ -120,7 +120,8 @@ fn with_passages<'a>(
     let mut left = max_chars.saturating_sub(text.chars().count() + end.chars().count());
     let mut shown = 0;
     for passage in passages {
-        // A source is one line of our own index; quotes would end the attribute.
+        // A source is one line of our own index; it is escaped, because quotes would end the
+        // attribute.
         let source = format!(" source={:?}", passage.source);
         let fenced = fence("passage", &source, &passage.text, mark) + "\n\n";
         let Some(rest) = left.checked_sub(fenced.chars().count()) else {

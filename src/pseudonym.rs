@@ -1,5 +1,5 @@
-//! The names under which networks and conversations are known elsewhere: HMACs, which only the holder
-//! of the key can make and nobody can undo.
+//! The names under which networks and conversations are known elsewhere: HMACs, which only the
+//! holder of the key can make and nobody can undo.
 //!
 //! Pure. Never sees a reader's text.
 
@@ -32,15 +32,15 @@ impl Pseudonyms {
         Network(self.name(&[day.as_bytes(), network.as_bytes()]))
     }
 
-    /// A conversation's name at the model's provider, which tells it nothing but that it is the same
-    /// one: 32 hexadecimal digits.
+    /// A conversation's name for the model's provider, which tells it only whether two requests are
+    /// of the same conversation: 32 hexadecimal digits.
     #[must_use]
     pub fn conversation(&self, id: Uuid) -> String {
         let name = self.name(&[b"conversation", id.as_bytes()]);
         format!("{:032x}", u128::from_be_bytes(name))
     }
 
-    /// HMAC-SHA-256, cut to 16 bytes, over parts that cannot flow into each other.
+    /// HMAC-SHA-256, truncated to 16 bytes, over parts that cannot flow into each other.
     fn name(&self, parts: &[&[u8]]) -> [u8; 16] {
         let mut cut = [0; 16];
         // HMAC takes a key of any length.

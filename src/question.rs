@@ -1,7 +1,7 @@
 //! A reader's question, parsed into a type that cannot be invalid.
 //!
-//! Pure: nothing is touched, asked or stored before a whole [`Question`] stands here. Texts are
-//! kept exactly as they were sent, never trimmed or cut.
+//! Pure: nothing is touched, asked or stored before a whole [`Question`] exists. Texts are kept
+//! exactly as they were sent, never trimmed or cut.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -60,7 +60,7 @@ impl Question {
         })
     }
 
-    /// As in tests elsewhere: in no conversation yet.
+    /// For tests elsewhere: a question that is in no conversation yet.
     #[cfg(test)]
     pub(crate) fn of(message: &str, selected_text: Option<&str>) -> Self {
         Self {
@@ -99,7 +99,7 @@ impl Check {
         self.text(field, text, limits.message);
     }
 
-    /// Checks a selected passage; a blank one is none.
+    /// Checks a selected passage; a blank one counts as none.
     pub fn passage(
         &mut self,
         field: &'static str,

@@ -1,8 +1,8 @@
-//! The reader whom a conversation belongs to, known by a random token and by nothing else.
+//! The reader who owns a conversation, known by a random token and by nothing else.
 //!
 //! Pure. The token comes as a cookie from a page of the same site, or as `Authorization: Bearer`
-//! from another; the database holds its SHA-256. It is issued with a reader's first conversation
-//! of their own, never logged, and never taken from anywhere else in a request.
+//! from another; the database holds its SHA-256. It is issued with the first conversation that a
+//! reader owns, never logged, and never taken from anywhere else in a request.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -73,8 +73,8 @@ pub struct Issued {
 }
 
 impl Issued {
-    /// As a cookie, or in [`TOKEN_HEADER`] for a page of another site: browsers keep third
-    /// parties' cookies no longer.
+    /// As a cookie, or in [`TOKEN_HEADER`] for a page of another site: browsers no longer keep
+    /// third-party cookies.
     #[must_use]
     pub fn new(headers: &HeaderMap) -> Self {
         let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; TOKEN_LENGTH]>());
@@ -83,7 +83,7 @@ impl Issued {
                 .get(name)
                 .and_then(|value: &HeaderValue| value.to_str().ok())
         };
-        // The browser's own word, where a rewrite has changed the host on the way.
+        // The browser's own word, which holds even if a rewrite has changed the host on the way.
         let same_origin = text(SEC_FETCH_SITE) == Some("same-origin");
         let origin = text(header::ORIGIN);
         let (name, value) = if same_origin || origin.is_none_or(|it| same_site(it, headers)) {
@@ -92,7 +92,7 @@ impl Issued {
         } else {
             (TOKEN_HEADER, token.clone())
         };
-        // Base64 and our own words, which every header may hold.
+        // Base64 and our own words, which are valid in any header.
         let mut value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static(""));
         value.set_sensitive(true);
         Self {

@@ -1,8 +1,7 @@
 //! The seam for retrieval: passages of the book that may hold the answer.
 //!
 //! The turn asks here between reading the history and building the prompt. There is no index yet,
-//! so nothing is found; what will search chunks and embeddings goes here and changes no other
-//! step.
+//! so nothing is found; a search of chunks and embeddings goes here and changes no other step.
 
 use crate::error::Failure;
 use crate::question::Question;

@@ -1,12 +1,12 @@
 //! The conversation store: what readers asked and what was answered, in order.
 //!
 //! A turn has one statement before the model ([`begin`]) and one after ([`finish`]), each a single
-//! round trip and each safe to run twice, for every id comes from here. They are calls of
-//! [`functions`] of the database, whose text is `turn.sql`. Beside the turn: [`read`] a
-//! conversation, [`forget`] it; what readers do with conversations of their own is in [`owned`].
+//! round trip and each safe to run twice, because every id comes from here. They call [`functions`]
+//! of the database, whose text is `turn.sql`. Besides the turn: [`read`] a conversation, [`forget`]
+//! it; what readers do with conversations of their own is in [`owned`].
 //!
-//! Tables and the contract call a conversation a session, ChatKit calls it a thread. The store never
-//! speaks to the model and knows no settings: what a turn may cost is handed in.
+//! The tables and the contract call a conversation a session, ChatKit calls it a thread. The store
+//! never speaks to the model and knows no settings: what a turn may cost is passed in.
 
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ pub use keeping::{Message, forget, read};
 /// A turn whose question is stored.
 #[derive(Debug)]
 pub struct Turn {
-    /// The conversation; new where the reader's was unknown.
+    /// The conversation; new if the one that the reader named is unknown.
     pub conversation: Uuid,
     /// The stored question.
     pub question_id: Uuid,
@@ -40,7 +40,7 @@ pub struct Turn {
     pub question_created_at: DateTime<Utc>,
     /// When the turn began: by the database's clock, and by ours.
     clock: (DateTime<Utc>, Instant),
-    /// The last message that a retried question's new answer replaces, by its `seq`.
+    /// The `seq` of the last message that the new answer to a retried question replaces.
     replaces: Option<i64>,
     reservation: Reservation,
 }
@@ -54,7 +54,7 @@ impl Turn {
         (at + instant.elapsed()).trunc_subsecs(6)
     }
 
-    /// Whether its question was stored and answered before.
+    /// Whether its question was stored before, and is answered once more.
     #[must_use]
     pub fn is_retry(&self) -> bool {
         self.replaces.is_some()
@@ -92,7 +92,7 @@ pub enum Author {
 }
 
 impl Author {
-    /// By the role as the database has it.
+    /// The author that the database names by this role.
     fn of(role: &str) -> Self {
         match role {
             "assistant" => Self::Assistant,
@@ -119,7 +119,7 @@ pub struct StoredAnswer {
 pub enum State {
     /// The model had finished it.
     Complete,
-    /// The reader left before, or the instance was stopped.
+    /// It was cut short: the reader left or was too slow, or the instance was stopped.
     Cancelled,
 }
 

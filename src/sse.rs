@@ -16,20 +16,20 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::http::BoxError;
 use crate::turn::{self, Event};
 
-/// The longest silence. A frame then keeps proxies from closing the connection, and lets us
+/// The longest silence. A frame after that keeps proxies from closing the connection, and lets us
 /// notice a reader who has left: the runtime notices only when it writes.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 
-/// A protocol that a turn is told in.
+/// A protocol in which a turn is told.
 pub trait Protocol: Send + Unpin + 'static {
     /// A frame that fills a long silence.
     const HEARTBEAT: &'static [u8];
 
-    /// Appends what an event is in this protocol; some are nothing in it.
+    /// Appends an event in the form that it has in this protocol; some have none.
     fn encode(&mut self, event: &Event, frames: &mut Vec<u8>);
 }
 
-/// A frame that no protocol takes for anything.
+/// A frame that every protocol ignores.
 pub const COMMENT: &[u8] = b": keep-alive\n\n";
 
 /// The headers of a stream.
@@ -50,17 +50,17 @@ pub const HEADERS: [(HeaderName, HeaderValue); 4] = [
 /// About how much is written at once to a reader who is slower than the model.
 const FRAME: usize = 16 * 1024;
 
-/// Appends one event of these data, which hold no line break.
+/// Appends one event with this data, which holds no line break.
 pub fn data(data: &str, frames: &mut Vec<u8>) {
     frames.extend_from_slice(b"data: ");
     frames.extend_from_slice(data.as_bytes());
     frames.extend_from_slice(b"\n\n");
 }
 
-/// Appends one event of this JSON.
+/// Appends one event with this JSON.
 pub fn json(value: &impl Serialize, frames: &mut Vec<u8>) {
     frames.extend_from_slice(b"data: ");
-    // Writing into memory fails for a map with keys that are no strings; no part has one.
+    // Writing into memory fails only for a map whose keys are not strings; no part has one.
     let _ = serde_json::to_writer(&mut *frames, value);
     frames.extend_from_slice(b"\n\n");
 }

@@ -1,8 +1,8 @@
-//! The log: JSON lines, one span a request.
+//! The log: JSON lines, one span per request.
 //!
-//! What may stand in it is decided where it is written, by naming each field: ids, counts, times,
+//! What may appear in it is decided where it is written, by naming each field: ids, counts, times,
 //! codes and the header values below. Never a message, a passage, a key, a cookie or a database
-//! URL. Only this crate's own events are written, for libraries quote what they work on.
+//! URL. Only this crate's own events are written, because libraries quote what they work on.
 //!
 //! On the platform a line goes through the request's [`LogContext`], so that it appears under its
 //! request; elsewhere it goes to standard output.
@@ -47,7 +47,7 @@ pub fn init() {
     }));
 }
 
-/// The span of a request, whose ids stand on each of its lines.
+/// The span of a request, whose ids appear on each of its lines.
 #[must_use]
 pub fn request_span(request_id: &str, sink: Sink) -> Span {
     // Of the highest level, so that no `LOG_LEVEL` takes the ids from the lines that are left.
@@ -148,8 +148,8 @@ fn write(sink: Option<&LogContext>, level: Level, line: &str) {
     }
 }
 
-/// The fields of a span or an event, each as `,"name":value`. No event has one that a span of
-/// ours has, too.
+/// The fields of a span or an event, each as `,"name":value`. No event has a field that one of our
+/// spans has, too.
 #[derive(Default)]
 struct Fields(String);
 

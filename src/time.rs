@@ -1,4 +1,4 @@
-//! How times are written, wherever they leave.
+//! How times are written wherever they leave the program.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 

@@ -4,10 +4,10 @@
 //! committed before the model is asked, and stays when the model fails. The answer is committed
 //! before the event that ends it. No database connection is held while the model speaks.
 //!
-//! A turn is one task, registered with the platform, that reads the model, feeds the response
-//! and stores the answer. The response only listens: a listener who leaves ends the turn, and
-//! what was written until then is kept as cancelled. The turn knows no HTTP, and no protocol that it
-//! is told in.
+//! A turn is one task, registered with the platform, that reads the model, feeds the response and
+//! stores the answer. The response only listens: when the listener leaves, the turn ends, and what
+//! was written until then is kept as cancelled. The turn knows neither HTTP nor the protocol that
+//! reports it.
 
 mod answer;
 
@@ -32,14 +32,14 @@ use crate::retrieval;
 use crate::session::{self, Ask, Outcome, StoredAnswer, Turn};
 use answer::{Answer, Ending};
 
-/// Events that may wait for a slow reader; then the model has to wait, too.
+/// Events that may wait for a slow reader; after that the model has to wait, too.
 const WAITING_EVENTS: usize = 32;
 
-/// What an instance that is being stopped gives its turns to finish. The platform kills it about
-/// 500 ms after it asked, and what was written must be stored by then.
+/// How long the turns of an instance that is being stopped may go on. The platform kills it about
+/// 500 ms after asking, and what was written must be stored by then.
 const STOP_GRACE: Duration = Duration::from_millis(250);
 
-/// By when a turn of an instance that is being stopped has told its reader.
+/// By when a turn of an instance that is being stopped must have told its reader.
 const STOP_LIMIT: Duration = Duration::from_millis(450);
 
 /// How much longer than the model's time a turn may take, for a reader who reads slowly.
@@ -77,15 +77,15 @@ pub enum Event {
     Text(String),
     /// The answer is whole and stored.
     AnswerStored {
-        /// The time that it bears, by the database's clock: when it was stored, or in a conversation
-        /// of a reader's own when it began.
+        /// The answer's time, by the database's clock: when it was stored or, in a reader's own
+        /// conversation, when it began.
         stored_at: DateTime<Utc>,
         /// Why the model stopped, in its provider's words; `stop` for a replayed answer.
         finish_reason: String,
-        /// What the answer used, where it is known.
+        /// What the answer used, if it is known.
         usage: Option<Usage>,
     },
-    /// The turn failed, which is logged; nothing is stored as a whole answer.
+    /// The turn failed; this is logged, and no whole answer is stored.
     Failed(Failure),
 }
 
@@ -100,10 +100,10 @@ impl Event {
     }
 }
 
-/// Starts a turn; its events are what this returns. Dropping that ends the turn.
+/// Starts a turn and returns its events. Dropping the receiver ends the turn.
 ///
-/// One that may not even start, because its instance is full or remembers that it must be refused,
-/// is a single [`Event::Failed`].
+/// A turn that may not even start, because its instance is full or remembers that it must be
+/// refused, is a single [`Event::Failed`].
 #[must_use]
 pub fn ask(app: Arc<App>, background: &Background, ask: Ask) -> Receiver<Event> {
     match admit(&app, &ask) {
@@ -161,7 +161,7 @@ fn start(app: Arc<App>, ask: Ask, place: TurnPlace, background: &Background) -> 
 /// instance as soon as this task has ended.
 async fn tell(app: &App, events: &Sender<Event>, last: Event) {
     if let Event::Failed(failure) = &last {
-        // Here, for the response of a stream went out long ago, or nobody listens.
+        // Here, because a stream's response has long begun, or nobody listens.
         failure.log();
     }
     let told = async {
@@ -202,7 +202,7 @@ async fn run(app: &App, ask: &Ask, events: &Sender<Event>) -> Result<Option<Even
         }
     };
     Span::current().record("session_id", tracing::field::display(turn.conversation));
-    // A reader who has left is noticed where the model is waited for.
+    // A reader who has left is noticed below, while the model is waited for.
     let _ = events.send(Event::question_stored(&turn)).await;
 
     let passages = retrieval::search(question).await?;
@@ -231,7 +231,8 @@ async fn run(app: &App, ask: &Ask, events: &Sender<Event>) -> Result<Option<Even
     let free_of_charge = matches!(&ending, Ending::Failed(error) if error.is_free_of_charge());
     let stored = answer.store(ready, ask, &turn, ending).await;
     if let Err(_) | Ok(None) = &stored {
-        // Without it the key is released when its lease ends: no reason to fail in another way.
+        // If this fails, the key is released when its lease ends: no reason for the turn to fail
+        // differently.
         let failed = session::fail(database, &turn, ask.key.as_ref(), free_of_charge).await;
         if let Err(error) = failed {
             tracing::warn!(
@@ -240,7 +241,7 @@ async fn run(app: &App, ask: &Ask, events: &Sender<Event>) -> Result<Option<Even
             );
         }
     }
-    // Unless it is taken back the question is stored: it can be asked again in the same
+    // Unless it was taken back, the question is stored: it can be asked again in the same
     // conversation.
     stored.map_err(|failure| {
         if failure.taken_back {

@@ -23,7 +23,7 @@ use tokio_postgres::{Client, Config, NoTls};
 /// How long a server may take to answer; a sleeping Neon needs about a second.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long another run, or a turn that holds a table, is waited for.
+/// How long to wait for another run, or for a turn that holds a table.
 const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Refinery's macro writes a module `migrations` into this one.
@@ -83,7 +83,7 @@ async fn sweep() -> Result<String, String> {
 
 async fn migrate() -> Result<String, String> {
     let mut client = open().await?;
-    // The lock goes with the connection.
+    // The lock is released with the connection.
     lock(&client).await?;
     let runner = embedded::migrations::runner();
     check_history(&mut client, runner.get_migrations()).await?;
@@ -129,8 +129,8 @@ async fn install_vectors(client: &Client) -> Result<&'static str, String> {
     Ok("")
 }
 
-/// The migrations of before the first release, by version, name and checksum. They make the tables
-/// that V1 to V4 of today make; the functions that they left in `public` stay, for deployments that
+/// The migrations from before the first release, by version, name and checksum. They make the same
+/// tables as today's V1 to V4; the functions that they left in `public` stay, for deployments that
 /// call them.
 const BEFORE: [(i32, &str, &str); 4] = [
     (1, "conversations", "6876247037901903207"),
@@ -139,8 +139,8 @@ const BEFORE: [(i32, &str, &str); 4] = [
     (4, "chatkit", "17493980768617571262"),
 ];
 
-/// Makes sure that what was applied before is known; replaces the history of before the first release
-/// by the one of today, in one transaction.
+/// Makes sure that what was applied before is known; replaces the history from before the first
+/// release with today's, in one transaction.
 async fn check_history(client: &mut Client, known: &[Migration]) -> Result<(), String> {
     let sql = "select to_regclass('refinery_schema_history') is not null";
     let row = client.query_one(sql, &[]).await;
@@ -189,7 +189,7 @@ async fn replace_history(
             .await?;
     }
     transaction.commit().await?;
-    println!("The history of before the first release is replaced; the tables stay as they are.");
+    println!("The history from before the first release is replaced; the tables stay as they are.");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Conversations of `/chat` beside the turn: read again, and forgotten.
+//! What `/chat` does besides turns: conversations are read again, and forgotten.
 
 use http::{Response, StatusCode};
 use serde::Serialize;
@@ -58,7 +58,8 @@ pub(super) async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
     Ok(json(StatusCode::OK, &body))
 }
 
-/// `DELETE /chat?session_id=…`: all of the conversation; fine where there is none, or none any more.
+/// `DELETE /chat?session_id=…`: deletes the whole conversation; succeeds even if there is none, or
+/// none any more.
 pub(super) async fn forget(app: &App, call: &Call) -> Result<Reply, Failure> {
     let database = &app.ready()?.database;
     if let Some(conversation) = conversation(call)? {
@@ -69,7 +70,7 @@ pub(super) async fn forget(app: &App, call: &Call) -> Result<Reply, Failure> {
     Ok(reply)
 }
 
-/// The conversation that the query names; `None` for an id that no conversation can have.
+/// The conversation that the query names; `None` if the id cannot be that of a conversation.
 fn conversation(call: &Call) -> Result<Option<Uuid>, Failure> {
     let id = call.parameter("session_id");
     let id = id.ok_or_else(|| Failure::wrong("session_id", "is required"))?;

@@ -1,7 +1,7 @@
 //! A turn as the AI SDK's UI message stream, version 1: server-sent events of JSON parts.
 //!
-//! One text part a message. Optional fields are left out, never null, and no part is of another
-//! type than the protocol knows: the SDK's client fails on both.
+//! One text part per message. Optional fields are left out, never null, and every part has a type
+//! that the protocol knows: the SDK's client fails on anything else.
 //! Protocol: <https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol>
 
 use http::{HeaderName, HeaderValue, Response};
@@ -24,8 +24,8 @@ const VERSION: (HeaderName, HeaderValue) = (
     HeaderValue::from_static("v1"),
 );
 
-/// Streams a turn, once its first piece is there; what goes wrong before that is an ordinary error
-/// with its status.
+/// Streams a turn once its first piece is there; a failure before that is an ordinary error with
+/// its status.
 pub(super) async fn reply(mut events: Receiver<Event>, call: &Call) -> Reply {
     let first = loop {
         match events.recv().await.unwrap_or_else(turn::vanished) {
@@ -40,7 +40,7 @@ pub(super) async fn reply(mut events: Receiver<Event>, call: &Call) -> Reply {
     reply
 }
 
-/// A part of the stream, as far as a text answer needs them.
+/// A part of the stream: the kinds that a text answer needs.
 #[derive(Serialize)]
 #[serde(
     tag = "type",
@@ -151,7 +151,7 @@ impl Protocol for UiMessageStream {
     }
 }
 
-/// OpenAI's word for why it stopped, in the SDK's.
+/// OpenAI's reason why the model stopped, in the SDK's words.
 fn reason(finish_reason: &str) -> &'static str {
     match finish_reason {
         "stop" => "stop",

@@ -1,7 +1,7 @@
-//! What a reader sends through ChatKit, parsed into a question and what is kept beside its text.
+//! What a reader sends through ChatKit, parsed into a question and what is stored with it.
 //!
-//! Pure. Tags are text to the model and to `/chat`; attachments are refused, for nothing here could
-//! read them; the model and the tool that a client chooses are kept and never obeyed.
+//! Pure. Tags are text to the model and to `/chat`; attachments are refused, because nothing here
+//! could read them; the model and the tool that a client chooses are stored but never obeyed.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,7 +12,8 @@ use crate::error::Failure;
 use crate::question::{Check, Question};
 use crate::session::Stored;
 
-/// The longest content with tags and the longest options, in bytes of JSON: a page holds a hundred.
+/// The longest content with tags and the longest options, in bytes of JSON: a page of messages may
+/// hold a hundred of each.
 const MAX_PARTS_BYTES: usize = 16 * 1024;
 const MAX_OPTIONS_BYTES: usize = 1024;
 
@@ -27,7 +28,7 @@ pub(super) struct Said {
     pub(super) question: Question,
     pub(super) content: Vec<Content>,
     pub(super) options: InferenceOptions,
-    /// What is stored beside the question's text.
+    /// What is stored with the question's text.
     pub(super) stored: Stored,
 }
 
@@ -42,7 +43,7 @@ impl Said {
             check.wrong::<()>("attachments", "attachments are not supported: send text");
         }
         let options = input.inference_options.unwrap_or_default();
-        // A text alone is checked as the question.
+        // A single text is checked as the question itself.
         let plain = matches!(input.content[..], [Content::InputText { .. }]);
         let parts = (!plain).then(|| json(&input.content));
         let chosen = (options != InferenceOptions::default()).then(|| json(&options));
@@ -108,7 +109,7 @@ impl Content {
     fn as_text(&self) -> String {
         match self {
             Self::InputText { text } => text.clone(),
-            // A blank one is not a word.
+            // A blank tag must not make a blank question look like text.
             Self::InputTag { text, .. } if text.trim().is_empty() => text.clone(),
             Self::InputTag { text, .. } => format!("@{text}"),
         }
@@ -131,7 +132,7 @@ fn holds_nul(value: &impl Serialize) -> bool {
 }
 
 fn json(value: &impl Serialize) -> String {
-    // Our own types, whose maps have strings for keys.
+    // This cannot fail: they are our own types, whose maps have strings for keys.
     serde_json::to_string(value).unwrap_or_default()
 }
 

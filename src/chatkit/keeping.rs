@@ -1,4 +1,4 @@
-//! ChatKit's requests beside the turn: threads read, listed, renamed, deleted, and items judged.
+//! ChatKit's requests other than turns: threads read, listed, renamed, deleted, and items judged.
 
 use http::StatusCode;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::http::{Reply, json};
 use crate::session::owned::{self, Conversation, Found, Part};
 
-/// Entries of a page for a client that names no number, and the most that one gets.
+/// The page size for a client that names none, and the largest that any client gets.
 const PAGE: u8 = 20;
 const MAX_PAGE: u8 = 100;
 
@@ -149,7 +149,7 @@ fn part(paging: Paging) -> Result<Part, Failure> {
     Ok(Part {
         limit,
         descending: paging.order != Some(Order::Asc),
-        // What is not one of our ids belongs to no entry.
+        // An id that is not one of ours becomes the nil UUID, which no entry has.
         after: paging.after.map(|id| id.parse().unwrap_or_default()),
     })
 }

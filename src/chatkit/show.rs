@@ -50,7 +50,7 @@ pub(super) fn item(thread_id: Uuid, row: Message) -> Item {
     }
 }
 
-/// An answer, whose text is missing while it has just begun.
+/// An answer, which has no text yet when it has just begun.
 pub(super) fn answer(id: Uuid, thread_id: Uuid, at: DateTime<Utc>, text: Option<String>) -> Item {
     Item::AssistantMessage {
         id,

@@ -1,7 +1,7 @@
 //! A turn as ChatKit's stream: server-sent events of threads and their items.
 //!
-//! The question is told when it is stored, before the model says anything; the answer is `done`
-//! when it is stored. Failures that a reader should read are events, with their text.
+//! The question is sent as soon as it is stored, before the model says anything; the answer is
+//! `done` when it is stored. Failures that a reader should be shown are events, with their text.
 
 use chrono::{DateTime, Utc};
 use http::Response;
@@ -20,8 +20,8 @@ use crate::sse::{self, EventStream, HEADERS, Protocol};
 use crate::time::timestamp;
 use crate::turn::{self, Event};
 
-/// Streams a turn from the moment at which its question is stored; what is wrong with the request
-/// itself is an ordinary error with its status.
+/// Streams a turn from the moment at which its question is stored; a fault of the request itself is
+/// an ordinary error with its status.
 pub(super) async fn reply(mut events: Receiver<Event>, mut stream: Stream, call: &Call) -> Reply {
     let first = match events.recv().await.unwrap_or_else(turn::vanished) {
         Event::Failed(failure) if !failure.code.is_for_reader() => {
@@ -40,15 +40,15 @@ pub(super) async fn reply(mut events: Receiver<Event>, mut stream: Stream, call:
     reply
 }
 
-/// A turn's events as ChatKit's, and what is told beside them.
+/// A turn's events as ChatKit's, and what is needed to write them.
 #[derive(Default)]
 pub(super) struct Stream {
-    /// The question, unless it is stored already: then this is a retry.
+    /// The question, until it is sent; a retry has none, because its question is stored already.
     said: Option<Said>,
     is_retry: bool,
     /// For a reader who had no token.
     issued: Option<Issued>,
-    /// Of a conversation that is new, until it is told.
+    /// The title of a new conversation, until it is sent.
     title: Option<String>,
     /// The conversation and when it began.
     thread: Option<(Uuid, DateTime<Utc>)>,
@@ -58,7 +58,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Of the first question of a conversation.
+    /// For the first question of a conversation.
     pub(super) fn of_new_thread(said: Said, issued: Option<Issued>) -> Self {
         Self {
             title: said.stored.title.clone(),
@@ -68,7 +68,7 @@ impl Stream {
         }
     }
 
-    /// Of a further question.
+    /// For a further question.
     pub(super) fn of_question(said: Said) -> Self {
         Self {
             said: Some(said),
@@ -76,7 +76,7 @@ impl Stream {
         }
     }
 
-    /// Of a question that is stored and answered once more.
+    /// For a stored question that is answered once more.
     pub(super) fn of_retry() -> Self {
         Self {
             is_retry: true,
@@ -97,7 +97,7 @@ impl Stream {
 }
 
 impl Protocol for Stream {
-    // The widget is not known to take comments.
+    // The widget is not known to accept comments.
     const HEARTBEAT: &'static [u8] =
         b"data: {\"type\":\"progress_update\",\"text\":\"Thinking\xe2\x80\xa6\"}\n\n";
 

@@ -1,6 +1,6 @@
 //! ChatKit's wire types, as far as a text chat needs them: requests in, objects and events out.
 //!
-//! What is null is left out; what is empty is not. Unknown fields are ignored. After
+//! Null fields are left out, empty ones are not. Unknown fields are ignored. Follows
 //! `openai-chatkit` 1.6.5, <https://openai.github.io/chatkit-python>.
 
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-/// An object, and not the array of its values, which serde would take as well.
+/// A JSON object, and not an array of its values, which serde would accept as well.
 struct Object<T>(T);
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Object<T> {
@@ -95,7 +95,7 @@ pub(super) struct ListItems {
 
 #[derive(Deserialize)]
 pub(super) struct Paging {
-    /// Any number that JSON takes for an integer.
+    /// As a float, so that every form of an integer that JSON allows is accepted.
     pub(super) limit: Option<f64>,
     pub(super) order: Option<Order>,
     pub(super) after: Option<String>,
@@ -197,7 +197,7 @@ pub(super) enum Status {
 #[derive(Serialize)]
 pub(super) struct Empty {}
 
-/// Part of a list; `after` is there where there is more.
+/// Part of a list; `after` is present if there is more.
 #[derive(Serialize)]
 pub(super) struct Page<T> {
     pub(super) data: Vec<T>,
@@ -214,7 +214,7 @@ pub(super) enum Item {
         thread_id: Uuid,
         created_at: String,
         content: Vec<Content>,
-        /// None, ever.
+        /// Always empty.
         attachments: [(); 0],
         #[serde(skip_serializing_if = "Option::is_none")]
         quoted_text: Option<String>,
@@ -269,7 +269,7 @@ pub(super) struct StreamOptions {
     pub(super) allow_cancel: bool,
 }
 
-/// How an answer grows; it has one part, of index 0.
+/// How an answer grows; it has one part, with index 0.
 #[derive(Serialize)]
 #[serde(tag = "type")]
 pub(super) enum ItemUpdate<'a> {

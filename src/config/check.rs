@@ -10,7 +10,7 @@ use tokio_postgres::config::{Host, SslMode};
 use super::{Problem, Problems};
 use crate::cors::Origins;
 
-/// Reads one variable after the other and keeps what is wrong.
+/// Reads the variables one by one and collects what is wrong.
 pub(super) struct Check {
     /// By their names in lower case, as `envy` hands them over.
     values: HashMap<String, String>,
@@ -26,7 +26,7 @@ impl Check {
             variables.partition(|(_, value)| value.trim().is_empty());
         Self {
             empty: empty.into_iter().map(|(name, _)| name).collect(),
-            // Texts in a map have no form that could be wrong.
+            // A map of strings cannot fail to be read.
             values: envy::from_iter(given).unwrap_or_default(),
             problems: Vec::new(),
         }
@@ -82,7 +82,7 @@ impl Check {
         self.value(variable).unwrap_or(default).to_owned()
     }
 
-    /// One of two words, of which the first is the default.
+    /// One of two words; the first is the default.
     pub(super) fn one_of(
         &mut self,
         variable: &'static str,
@@ -109,7 +109,7 @@ impl Check {
         }
     }
 
-    /// An amount of dollars in units of which a dollar has `units`.
+    /// An amount of dollars, in the unit of which a dollar has `units`.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "amounts are checked to be small"
@@ -145,7 +145,7 @@ impl Check {
 }
 
 pub(super) fn key(text: &str) -> Result<SecretString, String> {
-    // It travels in a header: whatever is not visible ASCII came in by a slip of the paste.
+    // It is sent in a header: anything that is not visible ASCII is a paste error.
     if text.trim().bytes().all(|b| b.is_ascii_graphic()) {
         Ok(text.trim().into())
     } else {
@@ -155,12 +155,12 @@ pub(super) fn key(text: &str) -> Result<SecretString, String> {
 
 /// Parses a PostgreSQL URL.
 ///
-/// A host that is not this machine is reached over TLS, whatever `sslmode` says short of
-/// `disable`: with `prefer`, the driver's default, anybody on the way could switch it off.
+/// A host other than this machine is reached over TLS unless `sslmode` is `disable`: with `prefer`,
+/// the driver's default, anybody on the way could switch TLS off.
 ///
 /// # Errors
 ///
-/// Says what is wrong, never a part of the URL: a slip of the paste puts the password anywhere.
+/// Says what is wrong without quoting the URL: a paste error may put the password anywhere.
 pub fn database_url(url: &str) -> Result<tokio_postgres::Config, String> {
     let url = url.trim();
     if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {

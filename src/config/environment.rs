@@ -1,7 +1,7 @@
-//! Reading the settings from the environment: each variable stands here once, with its default and its
-//! check.
+//! Reading the settings from the environment: each variable is listed here once, with its default
+//! and its check.
 //!
-//! What a setting means stands in [`super`]; how a value is checked, in `check`.
+//! What a setting means is said in [`super`]; how a value is checked, in `check`.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ use crate::pseudonym::Pseudonyms;
 /// The longest prompt by default, in characters, unless the longest question needs more.
 const MAX_PROMPT_CHARS: usize = 48_000;
 
-/// Reads `.env` of the working directory where there is one, for local runs. It never overrides
+/// Reads the working directory's `.env`, if there is one, for local runs. It never overrides
 /// the real environment.
 ///
 /// # Errors
 ///
-/// Says that the file is malformed, without quoting it; what stands before that place is read.
+/// Says that the file is malformed, without quoting it; what precedes that place is read.
 pub fn load_dotenv() -> Result<(), &'static str> {
     match dotenvy::from_path(".env") {
         Err(dotenvy::Error::LineParse(..)) => Err(
@@ -36,7 +36,7 @@ pub fn load_dotenv() -> Result<(), &'static str> {
     }
 }
 
-/// The environment's variables; one that is not Unicode cannot be a setting of ours.
+/// The environment's variables; one that is not Unicode cannot be one of our settings.
 fn unicode_variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
 }
@@ -70,7 +70,7 @@ impl Settings {
         let max_prompt_chars = max_prompt_chars(&mut check, question_limits);
         let history_messages = check.number("HISTORY_MESSAGES", 10);
         let rate_limits = RateLimits::read(&mut check);
-        // Billionths of a dollar a token are thousandths of dollars a million tokens.
+        // Billionths of a dollar per token are thousandths of a dollar per million tokens.
         let prices = Prices {
             input: check.dollars("PRICE_INPUT_USD_PER_MILLION", 0.75, 1e3),
             output: check.dollars("PRICE_OUTPUT_USD_PER_MILLION", 4.5, 1e3),
@@ -82,7 +82,7 @@ impl Settings {
         let book = BookSettings::read(&mut check);
         let book_title = check.text("BOOK_TITLE", "Physical AI & Humanoid Robotics");
 
-        // Placeholders stand in none of them once nothing is wrong.
+        // Once nothing is wrong, none of them is a placeholder.
         let origins = origins.unwrap_or_default();
         check.done(&origins)?;
         let secret = model.api_key.expose_secret();

@@ -1,19 +1,19 @@
-//! The limits of what may be asked and spent, each with its variable, its default and its meaning.
+//! The limits on what may be asked and spent, each with its variable, its default and its meaning.
 
 use super::check::Check;
 
 /// What a network, a conversation and a day may use; a zero switches a limit off.
 #[derive(Debug, Clone, Copy)]
 pub struct RateLimits {
-    /// Questions of a network at once (`RATE_LIMIT_NETWORK_BURST`): a classroom shares one.
+    /// Questions from a network at once (`RATE_LIMIT_NETWORK_BURST`): a classroom shares a network.
     pub network_burst: u32,
-    /// Questions of a network a minute, in the long run (`RATE_LIMIT_NETWORK_PER_MINUTE`).
+    /// Questions from a network per minute, in the long run (`RATE_LIMIT_NETWORK_PER_MINUTE`).
     pub network_per_minute: u32,
-    /// Questions of a network a day, in UTC (`RATE_LIMIT_NETWORK_PER_DAY`).
+    /// Questions from a network per day, in UTC (`RATE_LIMIT_NETWORK_PER_DAY`).
     pub network_per_day: u32,
-    /// Questions in a conversation a minute (`RATE_LIMIT_CONVERSATION_PER_MINUTE`).
+    /// Questions in a conversation per minute (`RATE_LIMIT_CONVERSATION_PER_MINUTE`).
     pub conversation_per_minute: u32,
-    /// Billionths of a dollar a day, in UTC (`DAILY_BUDGET_USD`).
+    /// Billionths of a dollar per day, in UTC (`DAILY_BUDGET_USD`).
     pub daily_budget: i64,
     /// Turns that an instance runs at once (`MAX_TURNS_IN_FLIGHT`).
     pub turns_in_flight: usize,

@@ -1,13 +1,13 @@
 //! The connections of an instance: made when they are needed, kept, shared while they are busy.
 //!
 //! The pool (deadpool) makes connections, keeps idle ones and limits their number. A statement
-//! takes an idle one; where there is none it follows the statements that are under way on another
-//! (tokio-postgres pipelines them), rather than wait until that has made its whole way there and
-//! back. Each statement is a transaction of its own, so nothing is shared but the wire.
+//! takes an idle one; if there is none, it follows the statements that are under way on another
+//! (tokio-postgres pipelines them), rather than wait for their round trip. Each statement is a
+//! transaction of its own, so nothing is shared but the wire.
 //!
-//! A connection is idle (in the pool), busy (statements are under way on it, and others may follow),
-//! stalled (busy, and nothing has ended on it for a while) or condemned (it has failed: no statement
-//! follows, and it goes when the last has ended).
+//! A connection is idle (in the pool), busy (statements are under way on it, and others may
+//! follow), stalled (busy, and nothing has ended on it for a while) or condemned (it has failed: no
+//! statement follows, and it is closed when the last has ended).
 //!
 //! Never runs a statement.
 
@@ -25,11 +25,11 @@ use super::{Error, describe, pool};
 use crate::config::DatabaseSettings;
 use crate::error::chain;
 
-/// Statements on one connection from which on another is made, while the pool may grow.
+/// When the least busy connection has this many statements, another is made if the pool may grow.
 const GROW: usize = 4;
 
-/// A connection on which no statement has ended for so long may be waiting for a lock: while the pool
-/// may grow, no other statement follows there.
+/// A connection on which no statement has ended for this long may be waiting for a lock: while the
+/// pool may grow, no other statement follows on it.
 const STALLED: Duration = Duration::from_millis(50);
 
 /// Statements that may be under way on one connection. The server runs them one after the other:
@@ -43,11 +43,11 @@ pub(super) struct Connections {
     pool: OnceCell<Pool>,
     /// Done when the first connection has been tried.
     first: OnceCell<()>,
-    /// Statements that wait for one are served in turn: a connection that is shared may never come to
-    /// rest.
+    /// Statements that wait for a place are served in turn: a shared connection may never become
+    /// idle.
     places: Semaphore,
     busy: Mutex<Vec<Weak<Connection>>>,
-    /// Told whenever there is another connection to share.
+    /// Notified whenever there is another connection to share.
     made: Notify,
 }
 
@@ -65,10 +65,10 @@ pub(super) struct Place<'a> {
     _permit: SemaphorePermit<'a>,
 }
 
-/// A connection that statements are under way on; back in the pool when the last has ended.
+/// A connection with statements under way; it returns to the pool when the last has ended.
 #[derive(Debug)]
 struct Connection {
-    /// There until it is dropped.
+    /// Present until this is dropped.
     object: Option<Object>,
     condemned: AtomicBool,
     /// When the last statement on it ended, or the first began.
@@ -119,14 +119,14 @@ impl Connections {
         })
     }
 
-    /// One connection for all statements that come while it is being made, rather than one each.
+    /// Makes one connection for all statements that come meanwhile, rather than one for each.
     async fn connect_first(&self, pool: &Pool) {
         self.first
             .get_or_init(|| async { drop(pool.get().await) })
             .await;
     }
 
-    /// An idle one; else one that has little to do; else a new one; else the least busy of all.
+    /// An idle connection; else one that has little to do; else a new one; else the least busy.
     async fn connection(&self, pool: &Pool) -> Result<Arc<Connection>, PoolError> {
         let idle = pool.status().available > 0;
         if !idle && let Some(connection) = self.least_busy(Room::ToGrow) {
@@ -142,7 +142,7 @@ impl Connections {
                 Ok(object) => return Ok(self.share(object)),
                 Err(error) => error,
             };
-            // Also where another could not be made.
+            // Also if another one could not be made.
             if let Some(connection) = self.least_busy(Room::None) {
                 return Ok(connection);
             }
@@ -179,7 +179,7 @@ impl Connections {
             .filter(|connection| !connection.is_closed())
             .map(|connection| (connection.has_stalled(), connection))
             .min_by_key(|(stalled, connection)| (*stalled, Arc::strong_count(connection)))?;
-        // This very reference is one of them.
+        // The reference held here is one of them.
         let following = Arc::strong_count(&least) - 1;
         let free = match room {
             Room::ToGrow => !stalled && following < GROW,
@@ -188,9 +188,9 @@ impl Connections {
         free.then_some(least)
     }
 
-    /// Nothing more is run on a connection that has failed, nor on the others that are there: a
-    /// thawed instance has lost them all. Statements that are under way on them end as they may,
-    /// and until then they keep their places in the pool.
+    /// No more statements run on a connection that has failed, nor on the others that are there: a
+    /// thawed instance has lost them all. Statements that are under way on them end as they may;
+    /// until then the connections keep their places in the pool.
     pub(super) fn condemn(&self, place: &Place<'_>) {
         if place.connection.condemned.swap(true, Ordering::Relaxed) {
             return;
@@ -211,7 +211,7 @@ impl Connections {
         self.pool
             .get_or_try_init(|| async {
                 let settings = self.settings.clone();
-                // Parsing the CA bundle takes 10 ms and more of CPU: not on a thread that serves.
+                // Parsing the CA bundle takes 10 ms or more of CPU: not on a thread that serves.
                 tokio::task::spawn_blocking(move || pool::make(&settings))
                     .await
                     .map_err(|error| Error::SetUp(error.to_string()))?

@@ -47,13 +47,13 @@ pub(super) async fn run(route: &'static Route, app: Arc<App>) -> Result<(), Erro
                 request.extensions_mut().insert(id);
             }
             let mut reply = serve(route, app, request, background, None).await;
-            // It speaks of a connection that is Lambda's own.
+            // It would describe a connection that is Lambda's own.
             reply.headers_mut().remove(header::CONNECTION);
             Ok::<_, Infallible>(reply)
         }
     });
-    // Lambda may freeze the instance once it asks for the next request, and not before, even where
-    // the response is out. So this is where work is waited for, and a reader never waits for it.
+    // Lambda may freeze the instance once it asks for the next request, and not before, even if the
+    // response has been sent. So work is awaited here, and a reader never waits for it.
     let finish = ThenLayer::new(move |answered: Result<(), Error>| {
         let work = work.clone();
         async move {
@@ -67,7 +67,7 @@ pub(super) async fn run(route: &'static Route, app: Arc<App>) -> Result<(), Erro
         .await
 }
 
-/// The address that Lambda has seen; its clients can write headers, but not this.
+/// The address that Lambda saw; a client can forge headers, but not this.
 fn source_ip(request: &Request) -> Option<IpAddr> {
     let RequestContext::ApiGatewayV2(context) = request.request_context_ref()? else {
         return None;
@@ -75,14 +75,14 @@ fn source_ip(request: &Request) -> Option<IpAddr> {
     context.http.source_ip.as_deref()?.parse().ok()
 }
 
-/// What the request at hand has started and not awaited.
+/// Work that the current request has started and not awaited.
 #[derive(Clone, Default)]
 struct Work(Arc<Mutex<JoinSet<()>>>);
 
 impl Work {
     async fn ended(&self) {
         let mut tasks = take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        // One that panicked has ended, too.
+        // A task that panicked has ended, too.
         while tasks.join_next().await.is_some() {}
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `vercel_runtime` 2.4 keeps its listener to itself and leaves it two defaults. Nagle's algorithm
 //! holds a piece of a stream back until the one before is acknowledged, which takes up to 40 ms;
-//! and no more than 128 connections may wait to be accepted: of a greater crowd, those who are
+//! and at most 128 connections may wait to be accepted: of a larger crowd, the clients that are
 //! turned away try again after a second. Both are set here, from outside. Never accepts, reads or
 //! writes anything.
 
@@ -12,11 +12,11 @@ use rustix::io::Errno;
 use rustix::net::{listen, sockopt};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
-/// Connections that may wait; the kernel lowers it to its own limit, `net.core.somaxconn`.
+/// Connections that may wait; the kernel caps it at its own limit, `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Tunes what this process listens on, which connections accepted from then on inherit, and the
-/// connections that it has already.
+/// Tunes the sockets that this process listens on, whose settings later connections inherit, and
+/// the connections that it already has.
 ///
 /// # Errors
 ///
@@ -37,7 +37,7 @@ pub(super) fn tune() -> io::Result<()> {
             Err(Errno::BADF) => continue,
             Err(error) => return Err(error.into()),
         };
-        // Whatever is no TCP socket refuses.
+        // Anything that is not a TCP socket refuses.
         if sockopt::set_tcp_nodelay(&file, true).is_ok() && sockopt::socket_acceptconn(&file)? {
             listen(&file, BACKLOG)?;
             listens = true;

@@ -1,8 +1,8 @@
 //! The limits: the terms of a turn (how fast it may be asked, what it may cost), computed once from
-//! the settings, and what a reader is told where one of them refuses it.
+//! the settings, and what a reader is told when one of them refuses it.
 //!
-//! Pure. Whether one refuses is decided in the database ([`crate::session::begin`]), which takes the
-//! terms as they stand here.
+//! Pure. Whether one refuses is decided in the database ([`crate::session::begin`]), which takes
+//! the terms as they are here.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::config::{Prices, Settings};
 use crate::error::{Code, Failure};
 use crate::prompt;
 
-/// What a turn may take beside the model's time and its statements. Until then a request with
-/// the same key is told to wait.
+/// The time that a turn may take in addition to the model's and its statements'. Until its lease
+/// ends, a request with the same key is told to wait.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// The share of turns that also delete a few dead rows.
@@ -20,19 +20,19 @@ const SWEEPS: f64 = 0.01;
 /// What a turn may cost and how fast it may be asked.
 #[derive(Debug, Clone)]
 pub struct Terms {
-    /// Of a network.
+    /// The pace of a network.
     pub network: Pace,
-    /// Questions of a network a day, in UTC; 0: any number.
+    /// Questions from a network per day, in UTC; 0: any number.
     pub network_per_day: i64,
-    /// Of a conversation.
+    /// The pace of a conversation.
     pub conversation: Pace,
-    /// Billionths of a dollar a day, in UTC; 0: any number.
+    /// Billionths of a dollar per day, in UTC; 0: any number.
     pub daily_budget: i64,
     /// The most recent messages of a conversation that are part of a prompt.
     pub history_messages: i64,
-    /// What each of these takes of a prompt beside its texts, in bytes.
+    /// What each of these adds to a prompt besides its texts, in bytes.
     pub message_bytes: i64,
-    /// What all of these may take of a prompt, in bytes.
+    /// The most that all of these may add to a prompt, in bytes.
     pub max_history_bytes: i64,
     /// How long a turn may take, after which its `Idempotency-Key` is released.
     pub lease: Duration,
@@ -42,7 +42,7 @@ pub struct Terms {
     max_completion_tokens: u64,
 }
 
-/// So many questions at once, and one more each interval; a burst of 0 is no limit.
+/// So many questions at once, and one more per interval; a burst of 0 is no limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
     /// Questions at once.
@@ -71,7 +71,7 @@ impl Terms {
         Self {
             network: Pace::new(limits.network_burst, limits.network_per_minute),
             network_per_day: limits.network_per_day.into(),
-            // In a conversation no more at once than in a minute.
+            // A conversation may ask as many at once as per minute.
             conversation: Pace::new(
                 limits.conversation_per_minute,
                 limits.conversation_per_minute,
@@ -87,8 +87,8 @@ impl Terms {
         }
     }
 
-    /// The most that a turn can cost whose prompt has this many bytes without its history, in
-    /// billionths of a dollar: a token is at least one byte.
+    /// The most that a turn can cost, in billionths of a dollar, if its prompt has this many bytes
+    /// without its history: a token is at least one byte.
     #[must_use]
     pub fn worst_cost(&self, prompt_bytes: usize) -> i64 {
         self.cost(prompt_bytes as u64, self.max_completion_tokens)
@@ -128,7 +128,7 @@ pub enum Refusal {
     Budget,
 }
 
-/// What a limit counts for.
+/// What a limit applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// A network.
@@ -140,7 +140,7 @@ pub enum Scope {
 }
 
 impl Refusal {
-    /// By the word that the database has for it.
+    /// The refusal that the database names by this word.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
         Some(match word {
@@ -152,7 +152,7 @@ impl Refusal {
         })
     }
 
-    /// What it counts for.
+    /// What it applies to.
     #[must_use]
     pub fn scope(self) -> Scope {
         match self {

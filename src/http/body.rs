@@ -9,14 +9,14 @@ use tokio::time::timeout;
 use super::MAX_BODY_BYTES;
 use crate::error::{Code, Failure};
 
-/// A body that is too large is still read up to here, thrown away, so that its sender gets to
-/// read the answer. The platform itself allows 4.5 MB.
+/// A body that is too large is still read up to this size, and discarded, so that its sender gets
+/// to read the answer. The platform itself allows 4.5 MB.
 const MAX_DRAINED_BYTES: usize = 8 * 1024 * 1024;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many bytes the body has, and the body, or why not.
+/// How many bytes the body has, and the body itself or the reason why there is none.
 pub(super) async fn read<B>(body: B) -> (usize, Result<Bytes, Failure>)
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin,

@@ -1,5 +1,5 @@
-//! The headers of a route: what a preflight is told, what every response carries, and what
-//! content is taken.
+//! The headers of a route: what a preflight is told, what every response carries, and which content
+//! type is accepted.
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
@@ -33,7 +33,7 @@ pub(super) fn add_headers(headers: &mut HeaderMap, origin: Option<HeaderValue>, 
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-request-id", id);
     }
-    // A stream has its own.
+    // A stream sets its own.
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
@@ -62,7 +62,7 @@ pub(super) fn allow(route: &Route) -> String {
 }
 
 pub(super) fn allow_header(route: &Route) -> HeaderValue {
-    // Method names are tokens, which every header may hold.
+    // Method names are tokens, which are valid in any header.
     HeaderValue::try_from(allow(route)).unwrap_or(HeaderValue::from_static("OPTIONS"))
 }
 

@@ -1,4 +1,4 @@
-//! Responses: JSON, nothing, and the one form that errors have.
+//! Responses: JSON, an empty body, and the one form that errors have.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -17,7 +17,7 @@ pub type Reply = Response<Body>;
 
 /// A JSON response.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Reply {
-    // Our own types hold no map with other keys than strings, the one thing that can fail.
+    // Only a map whose keys are not strings can fail, and our own types hold none.
     let text = serde_json::to_vec(value).unwrap_or_default();
     let mut reply = Response::new(full(text));
     *reply.status_mut() = status;
@@ -28,7 +28,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Reply {
     reply
 }
 
-/// A body of nothing.
+/// An empty body.
 #[must_use]
 pub fn empty() -> Body {
     full(Bytes::new())

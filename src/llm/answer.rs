@@ -13,7 +13,7 @@ use super::log::CallLog;
 use super::pace::Pace;
 use super::wire::{Chunk, Usage};
 
-/// How long a whole answer waits for its usage, which comes right after it where it comes at all.
+/// How long a whole answer waits for its usage, which comes right after it, if at all.
 const USAGE_WAIT: Duration = Duration::from_secs(1);
 
 /// The longest answer that is taken, in bytes; far beyond what `MAX_COMPLETION_TOKENS` allows.
@@ -58,7 +58,7 @@ impl AnswerStream {
         }
     }
 
-    /// The same once its first piece is there.
+    /// The same, once its first piece is there.
     pub(super) async fn begun(mut self) -> Result<Self, Error> {
         self.first = self.advance().await?;
         Ok(self)
@@ -83,7 +83,7 @@ impl AnswerStream {
         self.finish_reason.as_deref().unwrap_or_default()
     }
 
-    /// What a whole answer used, where the provider tells: right after its end, or not at all.
+    /// What a whole answer used, if the provider tells: right after its end, or not at all.
     pub async fn usage(mut self) -> Option<Usage> {
         let wait = self.deadlines.end.min(Instant::now() + USAGE_WAIT);
         while let Ok(Ok(Some(chunk))) = timeout_at(wait, self.read_chunk()).await {

@@ -1,8 +1,8 @@
 //! The HTTP client under async-openai, and what its errors mean.
 //!
-//! async-openai's own stack sleeps as long as a server tells it to, retries by itself and loses
-//! the status of what it cannot parse. In its place stands a plain one, which reports what the
-//! server said and leaves every decision to [`super::retry`].
+//! async-openai's own stack sleeps as long as a server tells it to, retries by itself and loses the
+//! status of what it cannot parse. It is replaced by a plain one, which reports what the server
+//! said and leaves every decision to [`super::retry`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,9 +33,9 @@ impl Provider {
         let config = OpenAIConfig::new()
             .with_api_base(&settings.base_url)
             .with_api_key(settings.api_key.expose_secret());
-        // The limits of reading are the callers', who know what they wait for.
+        // How long reading may take, the callers decide, who know what they wait for.
         let http = reqwest::Client::builder().connect_timeout(settings.connect_timeout);
-        // Parsing the CA bundle takes 10 ms and more of CPU: not on a thread that serves.
+        // Parsing the CA bundle takes 10 ms or more of CPU time: not on a thread that serves.
         let http = tokio::task::spawn_blocking(move || http.build())
             .await
             .map_err(|error| Error::SetUp(error.to_string()))?
@@ -64,7 +64,7 @@ impl Provider {
     }
 }
 
-/// A status other than 200, without the provider's message.
+/// A response whose status is not a success, without the provider's message.
 #[derive(Debug, thiserror::Error)]
 #[error("status {status}, type {kind:?}, code {code:?}")]
 pub struct Refusal {
@@ -79,7 +79,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Reads what a program may know of an error response; its body may be anything.
+    /// Reads the parts of an error response that are meant for programs; its body may be anything.
     async fn read(mut response: reqwest::Response) -> Self {
         /// More than any error has to say.
         const MAX_BYTES: usize = 64 * 1024;
@@ -90,7 +90,7 @@ impl Refusal {
         #[derive(Default, Deserialize)]
         struct Details {
             r#type: Option<Value>,
-            // A string or null with OpenAI, a number with others.
+            // A string or null from OpenAI, a number from others.
             code: Option<Value>,
         }
         let mut bytes = Vec::new();
@@ -110,7 +110,7 @@ impl Refusal {
     }
 }
 
-/// A value that can only be a name: anything else might quote a prompt, and goes into the log.
+/// A value that can only be a name: it goes into the log, and anything else might quote a prompt.
 fn word(value: Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text,

@@ -1,6 +1,6 @@
 //! A call's line in the log: sizes, times and outcome, no text.
 //!
-//! Every call writes one, a call that is dropped on its way too: its reader has left.
+//! Every call writes one, even a call that is dropped on its way because its reader has left.
 
 use std::time::Duration;
 

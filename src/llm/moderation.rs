@@ -10,12 +10,12 @@ use super::{Error, Model, retry};
 use crate::error::milliseconds;
 
 impl Model {
-    /// Asks the provider's moderation about a question; returns where it has nothing against it.
+    /// Asks the provider's moderation about a question; succeeds if it has no objection.
     ///
     /// # Errors
     ///
-    /// `Flagged` where it has. No verdict is an error, too: a question that was to be moderated
-    /// is not answered without.
+    /// `Flagged` if it has one. A missing verdict is an error, too: a question that is to be
+    /// moderated is not answered without one.
     pub async fn moderate(&self, texts: &[&str]) -> Result<(), Error> {
         let started = Instant::now();
         let end = started + self.settings.first_byte_timeout.min(self.settings.timeout);

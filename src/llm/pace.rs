@@ -1,8 +1,8 @@
-//! Back-pressure: a reader who is slow slows the reading of the model.
+//! Back-pressure: a slow reader slows down the reading of the model.
 //!
-//! async-openai reads a response in a task of its own and hands it on through a channel without
-//! a bound. Here the response's body itself waits while the channel holds more than a little, so
-//! that the model's server is the one that is held up and memory stays bounded.
+//! async-openai reads a response in a task of its own and hands it on through an unbounded channel.
+//! Here the response's body itself waits while the channel holds more than a little, so that it is
+//! the model's server that is held up, and memory stays bounded.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 
-/// How far the body may be ahead of its reader since that had last read everything, in bytes.
+/// How many bytes the body may be ahead of its reader, counted since the reader last caught up.
 const WINDOW: usize = 64 * 1024;
 
 /// Where the reader of a response stands.
@@ -34,7 +34,7 @@ impl Pace {
         }
     }
 
-    /// Told at each look into the channel: whether there was nothing, and the reader waits.
+    /// Called at each look into the channel: whether it was empty, and the reader waits.
     pub(super) fn reader_waits(&self, waits: bool) {
         self.waiting.store(waits, Ordering::SeqCst);
         if waits {

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Error;
 
-/// How often a question is asked at the most.
+/// How often a question is asked at most.
 const MAX_ATTEMPTS: u32 = 3;
 
 /// The wait before the second attempt, without jitter; doubles for the third.
@@ -14,15 +14,15 @@ const FIRST_DELAY: Duration = Duration::from_millis(250);
 
 /// How long to wait before asking again, or `None` to give up.
 ///
-/// Asked again is what may go better: too many requests (429), a provider's own errors (5xx), a
-/// connection that failed or broke before the first piece of an answer. Never asked again is what will not
-/// (a wrong key, a wrong request, an empty account), nor a model that took all the time that it
-/// had for its first piece.
+/// What may pass is tried again: too many requests (429), a provider's own errors (5xx), a
+/// connection that failed or broke before the first piece of an answer. What will not (a wrong key,
+/// a wrong request, an empty account) is not, nor is a model that took all the time that it had for
+/// its first piece.
 ///
-/// A provider's `Retry-After` is obeyed where it ends within `left`, the rest of the turn's time;
-/// where it does not, the reader is told at once. Otherwise the wait grows exponentially, by
-/// a factor between 0.5 and 1.5 that `jitter` (0 to 1) chooses, so that readers who failed
-/// together do not come back together.
+/// A provider's `Retry-After` is obeyed if it ends within `left`, the rest of the turn's time; if
+/// it does not, the reader is told at once. Otherwise the wait grows exponentially, multiplied by a
+/// factor between 0.5 and 1.5 that `jitter` (0 to 1) chooses, so that readers who failed together
+/// do not come back together.
 #[must_use]
 pub fn delay(error: &Error, attempt: u32, left: Duration, jitter: f64) -> Option<Duration> {
     if attempt >= MAX_ATTEMPTS {
@@ -46,7 +46,7 @@ pub fn delay(error: &Error, attempt: u32, left: Duration, jitter: f64) -> Option
         | Error::Nonsense(_) => return None,
     };
     let backoff = FIRST_DELAY * 2_u32.pow(attempt - 1);
-    // A wish of nothing at all is no reason to come back together.
+    // A `Retry-After` of nothing at all is no reason to come back together.
     let delay = wanted
         .unwrap_or_default()
         .max(backoff.mul_f64(0.5 + jitter));

@@ -1,6 +1,6 @@
 //! The wire: what is sent to Chat Completions and what is read of a streamed answer.
 //!
-//! Types of our own, for async-openai's fail on a value that is newer than they are: unknown
+//! Types of our own, because async-openai's fail on values that are newer than they are: unknown
 //! fields are ignored, and whatever may be missing is optional.
 
 use serde::{Deserialize, Serialize};
@@ -48,9 +48,9 @@ pub(super) struct Delta {
 /// What the provider counts, in tokens.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Usage {
-    /// Of the prompt.
+    /// In the prompt.
     pub prompt_tokens: Option<u64>,
-    /// Of the answer, with the thinking that went before it.
+    /// In the answer, including the reasoning before it.
     pub completion_tokens: Option<u64>,
 }
 

@@ -1,23 +1,24 @@
-//! How much a prompt takes: the one place that knows, for the reservation of a turn's cost and for the
-//! check of `MAX_PROMPT_CHARS`.
+//! The size of a prompt: the one place that knows it, for reserving a turn's cost and for checking
+//! `MAX_PROMPT_CHARS`.
 
 use super::{PERSONA, SELECTED_PASSAGE};
 use crate::question::Question;
 
-/// The instructions and the fences of a prompt, in characters at most: what `MAX_PROMPT_CHARS` must
-/// hold beside a question and its passage. The rest is for the book's title.
+/// The most characters that the instructions and the fences of a prompt take: what
+/// `MAX_PROMPT_CHARS` must hold besides a question and its passage. The rest is for the book's
+/// title.
 pub const INSTRUCTION_CHARS: usize = 4_000;
 
-/// What a message takes beside its texts, in bytes at most: fence lines and the words around them.
+/// The most bytes that a message takes besides its texts: fence lines and the words around them.
 pub const MESSAGE_BYTES: usize = 150;
 
-/// The most bytes of a character.
+/// The most bytes that a character takes.
 pub const BYTES_PER_CHAR: usize = 4;
 
 const _: () =
     assert!(PERSONA.len() + SELECTED_PASSAGE.len() + MESSAGE_BYTES + 1_000 <= INSTRUCTION_CHARS);
 
-/// How long the prompt of a question is without its history, in bytes at most; `passages` is what
+/// The most bytes that the prompt of a question takes without its history; `passages` is what
 /// retrieval may add to it.
 #[must_use]
 pub fn bytes_without_history(book_title: &str, question: &Question, passages: usize) -> usize {

@@ -17,8 +17,8 @@ use crate::pseudonym::Network;
 use crate::question::Question;
 use crate::reader::Reader;
 
-/// Everything that must be decided before the model is paid. Intervals come as seconds; the numbers are
-/// those of the parameters in [`begin_once`].
+/// Everything that must be decided before the model is paid for. Intervals are passed as seconds;
+/// the numbers are those of the parameters in [`begin_once`].
 const BEGIN_SQL: &str = "
 select
     outcome, extract(epoch from wait)::float8 as wait_seconds,
@@ -41,16 +41,16 @@ from {turn}.begin(
 
 static BEGIN: LazyLock<Statement> = LazyLock::new(|| statement("begin", BEGIN_SQL));
 
-/// The class of SQLSTATE with which the database says that a turn has met another one.
+/// The class of SQLSTATE by which the database says that a turn has met another one.
 const MET: &str = "TC";
 
-/// How often in a row that may happen.
+/// How often a turn is begun at most, if it meets others each time.
 const MEETINGS: u32 = 5;
 
-/// The day's spending is counted in so many rows: one would be a queue.
+/// The day's spending is spread over this many rows: turns would queue for a single one.
 const SHARDS: u8 = 16;
 
-/// A turn that is asked for.
+/// A request for a turn.
 #[derive(Debug)]
 pub struct Ask {
     /// The question.
@@ -63,24 +63,24 @@ pub struct Ask {
     pub reader: Option<Reader>,
     /// The conversation must be the reader's own, and a new one will be.
     pub owned: bool,
-    /// The stored question that is answered once more.
+    /// The stored question to answer once more.
     pub retried: Option<Uuid>,
     /// What is stored with it.
     pub stored: Stored,
 }
 
-/// What is stored with a question beside its text, for ChatKit.
+/// What is stored with a question besides its text, for ChatKit.
 #[derive(Debug, Clone, Default)]
 pub struct Stored {
     /// The title of the conversation, if it has none yet.
     pub title: Option<String>,
-    /// The question's content as JSON, where it is more than one text.
+    /// The question's content as JSON, if it is more than one text.
     pub parts: Option<String>,
     /// The question's inference options as JSON.
     pub options: Option<String>,
 }
 
-/// What came of beginning a turn.
+/// The result of beginning a turn.
 #[derive(Debug)]
 pub enum Outcome {
     /// The question is stored; the model may be asked.
@@ -95,7 +95,7 @@ pub enum Outcome {
     NoConversation,
     /// A limit is used up; nothing is stored.
     Refused {
-        /// Whom it holds for.
+        /// Whom the limit applies to.
         subject: Subject,
         /// Which limit it is.
         refusal: Refusal,
@@ -106,13 +106,13 @@ pub enum Outcome {
 
 /// Decides whether the turn may run; if so, finds or creates the conversation, stores the question
 /// and reads the messages before it. Once this returns a turn, the question is committed and the
-/// turn's worst cost is reserved: that of a prompt of `prompt_bytes` bytes, and of its history.
+/// turn's worst cost is reserved: for a prompt of `prompt_bytes` bytes, and for its history.
 ///
 /// A question about a passage rests on that passage alone: no history is read for it.
 ///
 /// # Errors
 ///
-/// When the database fails; the question may then be stored or not.
+/// When the database fails; the question may or may not be stored then.
 pub async fn begin(
     database: &Database,
     ask: &Ask,
@@ -129,8 +129,8 @@ pub async fn begin(
     loop {
         attempts += 1;
         match begin_once(database, ask, &ids, fixed_cost, terms).await {
-            // It met another turn, or its conversation was deleted meanwhile, and has changed
-            // nothing: now it sees what the other one has left.
+            // It met another turn, or its conversation was deleted meanwhile, and it has changed
+            // nothing: the next run sees what the other one has left.
             Err(Error::Statement {
                 code: Some(code), ..
             }) if attempts < MEETINGS

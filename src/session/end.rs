@@ -1,4 +1,4 @@
-//! After the model: one statement that ends a turn, with an answer or without.
+//! After the model: the statements that end a turn, with an answer or without.
 
 use std::sync::LazyLock;
 
@@ -34,10 +34,11 @@ static REFUSE: LazyLock<Statement> = LazyLock::new(|| {
     statement("refuse", sql)
 });
 
-/// Stores the answer, marks the conversation as touched, and puts the turn's `cost` (billionths of
-/// a dollar, where it is known) in the place of its reservation. Of a retried question it deletes
-/// what was said after it. Returns the answer's time: `began_at`, or when it was stored by the
-/// database's clock; `None` where the conversation is gone meanwhile.
+/// Stores the answer, marks the conversation as touched, and replaces the turn's reservation with
+/// its `cost` (in billionths of a dollar, if it is known). For a retried question, it deletes what
+/// was said after it. Returns the answer's time by the database's clock: `began_at`, or when it was
+/// stored; `None` if nothing is stored, because the conversation or the question was deleted
+/// meanwhile or a newer turn has answered it.
 ///
 /// # Errors
 ///
@@ -77,8 +78,8 @@ pub async fn finish(
     Ok(stored.get("stored_at"))
 }
 
-/// Ends a turn that has no answer: releases its key, so that the same request may try again at
-/// once, and gives back what was reserved where the model has cost nothing.
+/// Ends a turn that has no whole answer: releases its key, so that the same request may try again
+/// at once, and returns what was reserved if the model has cost nothing.
 ///
 /// # Errors
 ///

@@ -1,8 +1,9 @@
-//! The functions of the database that a turn calls: the text in `turn.sql`, and where it stands.
+//! The functions of the database that a turn calls: their text in `turn.sql`, and where it is
+//! installed.
 //!
-//! Each text has a schema of its own, named after it, so that a deployment calls exactly the functions
-//! that it was built with, whatever others have been installed since. Installing is the operator's
-//! (`migrate`); a function of the bundle only calls.
+//! Each text has a schema of its own, named after it, so that a deployment calls exactly the
+//! functions that it was built with, whatever others have been installed since. Installing them is
+//! up to the operator (`migrate`); a function of the bundle only calls them.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -21,10 +22,10 @@ const PLACEHOLDER: &str = "{turn}";
 /// Bytes of the hash that are part of a schema's name.
 const NAME_BYTES: usize = 4;
 
-/// The schemas that [`Functions::install`] keeps whatever their age: those installed last.
+/// How many schemas [`Functions::install`] keeps whatever their age: those installed last.
 const KEPT: i64 = 5;
 
-/// How long it keeps any other since it was last installed, in days.
+/// How many days it keeps any other after that was last installed.
 const KEPT_DAYS: i32 = 30;
 
 static CURRENT: LazyLock<Functions> = LazyLock::new(|| Functions::of(include_str!("turn.sql")));
@@ -55,7 +56,7 @@ impl Functions {
         Self { text, schema }
     }
 
-    /// The schema that they stand in.
+    /// The schema that holds them.
     #[must_use]
     pub fn schema(&self) -> &str {
         &self.schema
@@ -67,10 +68,10 @@ impl Functions {
         sql.replace(PLACEHOLDER, &self.schema)
     }
 
-    /// Installs them beside all others, in one transaction; says whether they are new here.
+    /// Installs them beside all others, in one transaction; returns whether they are new here.
     ///
-    /// Older ones go when five have been installed after them and they themselves were last installed
-    /// more than thirty days ago: no deployment can need them any more.
+    /// Older ones are dropped when five have been installed after them and they themselves were
+    /// last installed more than thirty days ago: no deployment can need them any more.
     ///
     /// # Errors
     ///
@@ -81,7 +82,7 @@ impl Functions {
         let known = "select to_regnamespace($1) is not null";
         let known: bool = transaction.query_one(known, &[schema]).await?.get(0);
         if !known {
-            // Functions may run as another role than the operator.
+            // The bundle may run as another role than the operator.
             let place = format!("create schema {schema}; grant usage on schema {schema} to public");
             transaction.batch_execute(&place).await?;
             transaction.batch_execute(&self.call(&self.text)).await?;
@@ -118,7 +119,7 @@ pub(super) fn statement(name: &'static str, sql: &str) -> Statement {
     }
 }
 
-/// Says it by name where a statement fails because the functions are not there.
+/// Names the functions if a statement failed because they are not installed.
 pub(super) fn explain(error: Error) -> Error {
     match error {
         Error::Statement {
@@ -136,7 +137,7 @@ pub(super) fn explain(error: Error) -> Error {
     }
 }
 
-/// What an operator is told where the functions are not installed.
+/// What an operator is told if the functions are not installed.
 #[must_use]
 pub fn missing() -> String {
     let schema = Functions::current().schema();

@@ -9,7 +9,7 @@ judged as (
     insert into message_feedback (session_id, item_id, kind)
     select conversation.id, item_id, $4
     from conversation, (select distinct unnest($3) as item_id) items
-    -- Ids may be invented: a conversation has at most so many judgements.
+    -- Ids may be invented: a conversation that has so many judgements takes no new ones.
     where (select count(*) from message_feedback where session_id = conversation.id) < 1000
         or exists (
             select from message_feedback known

@@ -1,4 +1,4 @@
-//! Beside the turn: a conversation as a page reads it, and how it is forgotten.
+//! Besides the turn: a conversation as a page reads it, and how it is forgotten.
 
 use std::borrow::Cow;
 
@@ -42,8 +42,8 @@ pub struct Message {
     pub state: String,
 }
 
-/// The newest messages of a conversation before the message `before`, oldest first, at
-/// most 50; `None` where there is no such conversation for this reader.
+/// The newest messages of a conversation before the message `before`, oldest first, at most 50;
+/// `None` if there is no such conversation for this reader.
 ///
 /// # Errors
 ///

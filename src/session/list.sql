@@ -2,12 +2,12 @@
 -- $1 the owner   $2 only those after this one, or null   $3 whether newest first   $4 the most
 -- conversations
 --
--- The first row says whether $2 is one of them.
+-- The first row says whether $2 is one of them. Its other columns are null if there are none.
 with after as (
     select created_at, id from chat_sessions where id = $2 and owner = $1
 ),
 page as (
-    -- One of the two runs; each walks the index from the cursor.
+    -- Only one of the two runs; each walks the index from the cursor.
     (
         select id, created_at, title from chat_sessions
         where not $3 and owner = $1

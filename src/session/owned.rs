@@ -72,9 +72,9 @@ pub struct Message {
     pub content: String,
     /// The passage that a reader asked about.
     pub selected_text: Option<String>,
-    /// When it was stored, or an answer began.
+    /// When it was stored or, for an answer, when it began.
     pub created_at: DateTime<Utc>,
-    /// A question's content as JSON, where it is more than one text.
+    /// A question's content as JSON, if it is more than one text.
     pub parts: Option<String>,
     /// A question's inference options as JSON.
     pub options: Option<String>,
@@ -92,7 +92,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// One more tells whether there are more.
+    /// One more than wanted, to see whether there are more.
     fn limit_and_one(self) -> i64 {
         i64::from(self.limit) + 1
     }
@@ -113,7 +113,7 @@ pub struct Listed<T> {
     pub has_more: bool,
 }
 
-/// What came of looking for part of a list.
+/// The result of looking for part of a list.
 #[derive(Debug)]
 pub enum Found<T> {
     /// There it is.
@@ -216,7 +216,7 @@ pub async fn message(
     }))
 }
 
-/// Gives a conversation another title; `None` where the reader has no such conversation.
+/// Gives a conversation another title; `None` if the reader has no such conversation.
 ///
 /// # Errors
 ///

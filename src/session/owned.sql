@@ -10,7 +10,7 @@ after as (
     select seq from messages where id = $3 and session_id = $1 and role <> 'system'
 ),
 page as (
-    -- One of the two runs; each walks the index from the cursor.
+    -- Only one of the two runs; each walks the index from the cursor.
     (
         select * from messages
         where not $4 and session_id = (select id from conversation) and role <> 'system'

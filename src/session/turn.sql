@@ -1,31 +1,32 @@
--- What a turn does to the tables, once and whole: the current text, of which a change is a diff.
+-- What a turn does to the tables: the current text, whole and in one place, so that a change is a
+-- diff.
 --
--- `migrate` installs it as it stands here into a schema that is named after it, `turn_` and the
--- first digits of its SHA-256, which stands here as {turn}. A deployment calls the functions that it
--- was built with, by that name, and deployments before and after it call theirs.
+-- `migrate` installs it as it stands here into a schema that is named after it: `turn_` and the
+-- first digits of its SHA-256, for which {turn} stands here. A deployment calls the functions that
+-- it was built with, by that name, and deployments before and after it call theirs.
 --
--- Every function is safe to run twice, for a statement whose reply was lost runs once more.
+-- Every function is safe to run twice, because a statement whose reply was lost runs once more.
 
 -- Before the model. Returns one row whose `outcome` is `begun`, with the history in further rows
--- (oldest first; one row of nulls where there is none), or
+-- (oldest first; one row of nulls if there is none), or
 --   answered, in_progress, key_reused   what became of the request with this key
 --   network_pace, network_day, conversation_pace, budget   a refusal, with the wait
 --   no_session   the conversation must be the reader's own, and is not
 --
--- A conversation that has an owner is unknown to everybody else. Retrying is a turn for a question
--- that is stored already; what came after it, up to `replaces`, is deleted by `finish`.
+-- A conversation that has an owner is unknown to everybody else. A retry is a turn for a question
+-- that is stored already; `finish` deletes what came after it, up to `replaces`.
 --
--- Run twice: a run that finds the question stored, or the retry noted, charges nothing again. Where
--- two turns meet, the loser changes nothing and is to run once more (SQLSTATE of class TC): it then
+-- Run twice: a run that finds the question stored, or the retry noted, charges nothing again. When
+-- two turns meet, the loser changes nothing and must run once more (SQLSTATE of class TC): it then
 -- sees why.
 create function {turn}.begin(
     -- The conversation that the reader names; the ids of what the turn may create.
     named_session uuid, new_session uuid, new_question uuid, new_answer uuid,
     message text,
-    -- In billionths of a dollar: the turn's without its history, and a byte's of that.
+    -- In billionths of a dollar: the turn without its history, and each byte of the history.
     fixed_cost bigint, byte_cost bigint,
-    -- How many messages of the history, what one takes in a prompt beside its texts, and what all of
-    -- them may take.
+    -- How many messages of the history, what each takes in a prompt besides its texts, and what all
+    -- of them may take.
     history_messages bigint, message_bytes bigint, max_history_bytes bigint,
     spending_shard smallint,
     passage text default null,
@@ -36,7 +37,7 @@ create function {turn}.begin(
     network_burst bigint default 0, network_interval interval default '0',
     network_daily bigint default 0,
     conversation_burst bigint default 0, conversation_interval interval default '0',
-    -- The day's, in billionths of a dollar.
+    -- The budget of the day, in billionths of a dollar.
     budget bigint default 0,
     -- Whether this turn also sweeps.
     sweeps boolean default false,
@@ -44,7 +45,7 @@ create function {turn}.begin(
     reader bytea default null, owned boolean default false,
     -- The question to answer once more.
     retried uuid default null,
-    -- Of a new conversation; of a new question.
+    -- The title of a conversation without one; content and options of a new question.
     new_title text default null, new_parts jsonb default null, new_options jsonb default null,
     -- The time of the turn; null: now.
     moment timestamptz default null
@@ -80,7 +81,7 @@ declare
     bytes bigint;
     spent bigint;
 begin
-    -- The same request before, or this very statement, run again after its reply was lost.
+    -- The same request made before, or this very statement, run again after its reply was lost.
     if key_hash is not null then
         select * into kept from idempotency_keys where key = key_hash;
         again := found and kept.answer_id = new_answer;
@@ -101,7 +102,7 @@ begin
                 return next;
                 return;
             end if;
-            -- It failed, was cancelled or died: this one answers the question that is stored.
+            -- It failed, was cancelled or died: this turn answers the question that is stored.
             this_question := kept.question_id;
         elsif again then
             this_question := kept.question_id;
@@ -121,7 +122,7 @@ begin
     select * into session from chat_sessions where id = this_session;
     known_session := found and coalesce(session.owner = reader, session.owner is null and not owned);
     if not known_session then
-        -- Also where the question is stored in a conversation that is somebody else's.
+        -- Also if the question is stored in somebody else's conversation.
         if retried is not null or (owned and named_session is not null)
             or (earlier.id is not null and session.id is not null) then
             outcome := 'no_session';
@@ -186,8 +187,9 @@ begin
             end if;
         end if;
 
-        -- Then the claims. Each decides once more, under the lock of its row: of many at once
-        -- exactly as many get through as the limit allows.
+        -- Then the claims. A pace or a count decides once more, under the lock of its row, so that of
+        -- many at once exactly as many get through as it allows. The budget does not, and may be
+        -- overshot by the statements in flight.
         if known_session then
             update chat_sessions
             set updated_at = instant,
@@ -231,7 +233,7 @@ begin
         end if;
     end if;
 
-    -- Not one that was there: it may be being forgotten at this very moment.
+    -- Not if it was there: it may be being forgotten at this very moment.
     if not known_session then
         insert into chat_sessions (id, due, owner, title)
         values (
@@ -253,7 +255,7 @@ begin
             created_at = case when claimed.created_at < instant - interval '24 hours'
                 then instant else claimed.created_at end
         where claimed.answer_id = excluded.answer_id
-            -- As it was when we looked; else another request was faster.
+            -- As it was when we looked; otherwise another request was faster.
             or claimed.answer_id = kept.answer_id;
         if not found then
             raise exception using errcode = 'TC001', message = 'the key was claimed meanwhile';
@@ -291,7 +293,7 @@ end
 $$;
 
 -- The newest messages of a conversation before a question, which may not be stored yet.
--- The planner puts it in the place of its call.
+-- The planner inlines it.
 create function {turn}.history(of_session uuid, before_question uuid, messages_limit bigint)
 returns table (seq bigint, role text, content text, selected_text text, state text)
 language sql
@@ -310,7 +312,7 @@ as $$
     limit messages_limit
 $$;
 
--- Deletes a few dead rows of each kind, those that nobody holds.
+-- Deletes a few dead rows of each kind that nobody has locked.
 create function {turn}.sweep(moment timestamptz)
 returns void
 language plpgsql
@@ -327,7 +329,7 @@ begin
         where dead.created_at < moment - interval '24 hours'
         limit 500 for update skip locked
     );
-    -- A month of days is kept, to see what the chat has cost.
+    -- A month is kept, to see what the chat has cost.
     delete from spending where (day, shard) in (
         select dead.day, dead.shard from spending dead where dead.day < today - 31
         limit 500 for update skip locked
@@ -335,11 +337,11 @@ begin
 end
 $$;
 
--- After the model: stores the answer, touches the conversation, and puts the turn's real cost in
--- the place of its reservation (null: the reservation stands). Of a question that was retried it
--- deletes what came after it, up to `replaces`, with the answers to that which have come since. Returns
--- the time that the answer bears, which is `began_at` or now; null where nothing is stored: its
--- conversation or its question has been deleted meanwhile, or a newer turn has answered it.
+-- After the model: stores the answer, touches the conversation, and replaces the turn's reservation
+-- with its real cost (null: the reservation stands). For a question that was retried, it deletes
+-- what came after it, up to `replaces`, and any later answers to it or to what is deleted. Returns
+-- the time that the answer carries, which is `began_at` or now; null if nothing is stored: its
+-- conversation or its question was deleted meanwhile, or a newer turn has answered it.
 --
 -- Run twice: only the run that inserts the answer settles.
 create function {turn}.finish(
@@ -390,8 +392,8 @@ begin
 end
 $$;
 
--- Instead of `finish` where there is no answer: releases the key, and gives back what was reserved
--- where the model has cost nothing.
+-- For a turn without a whole answer: releases the key, and returns what was reserved if the model
+-- has cost nothing.
 create function {turn}.fail(
     this_question uuid, this_answer uuid, key_hash bytea,
     spending_day date, spending_shard smallint, refund bigint
@@ -415,7 +417,8 @@ end
 $$;
 
 -- Takes back a question that must not be kept, and its conversation if that holds nothing else. A
--- conversation that its reader sees stays, without its title if that was made of the question.
+-- conversation with an owner stays, because its reader sees it, but loses a title that was made of
+-- the question.
 create function {turn}.refuse(this_question uuid, this_session uuid, question_title text)
 returns void
 language plpgsql

@@ -1,7 +1,7 @@
 //! The model's part of a turn: the answer while it is written, and what is kept of it.
 //!
-//! Decides what an answer is worth when it ends before it is whole. Never begins a turn, and never
-//! decides who may.
+//! Decides what is kept of an answer that ends before it is whole. Never begins a turn, and never
+//! decides whether one may begin.
 
 use chrono::{DateTime, Utc};
 use futures_util::future::{Either, select};
@@ -20,7 +20,7 @@ use crate::session::{self, Ask, State, Turn};
 pub(super) struct Answer {
     /// By the database's clock, as near as ours can tell.
     began_at: Option<DateTime<Utc>>,
-    /// The moderation has nothing against the question, or is off.
+    /// The moderation has no objection to the question, or is off.
     cleared: bool,
     text: String,
     /// Known once the answer is whole.
@@ -41,8 +41,8 @@ pub(super) enum Ending {
 }
 
 impl Answer {
-    /// Asks the model and passes on what it says; however this ends, the answer has it. Dropping it
-    /// ends the model's call.
+    /// Asks the model and passes on what it says; however this ends, `self` holds what was said.
+    /// Dropping the future ends the call to the model.
     pub(super) async fn speak(
         &mut self,
         ready: &Ready,
@@ -55,7 +55,7 @@ impl Answer {
         let conversation = ready.settings.pseudonyms.conversation(turn.conversation);
         let call = Box::pin(model.ask(messages, &conversation));
         let stream = if ready.settings.moderation {
-            // Beside each other; nothing is passed on, and no question kept, before the verdict.
+            // Alongside each other; nothing is passed on, and no question kept, before the verdict.
             let selected_text = question.selected_text.as_deref();
             let texts: Vec<_> = selected_text
                 .into_iter()
@@ -84,7 +84,7 @@ impl Answer {
         // A reader who has left is noticed where this is waited for.
         let _ = events.send(began).await;
         while let Some(mut text) = stream.next().await? {
-            // PostgreSQL's text cannot hold it, and no reader misses it.
+            // PostgreSQL's text cannot hold NUL, and no reader will miss it.
             text.retain(|c| c != '\0');
             self.text.push_str(&text);
             if !text.is_empty() {
@@ -105,7 +105,7 @@ impl Answer {
         ending: Ending,
     ) -> Result<Option<Event>, Failure> {
         if let Some(finish_reason) = &self.finish_reason {
-            // Whole is whole, even if its reader left while its usage was waited for.
+            // A whole answer counts as whole, even if its reader left while waiting for its usage.
             let cost = self.usage.and_then(|usage| {
                 let terms = &ready.terms;
                 Some(terms.cost(usage.prompt_tokens?, usage.completion_tokens?))
@@ -117,12 +117,13 @@ impl Answer {
                 usage: self.usage,
             }));
         }
-        // A question without a verdict of the moderation is not kept, unless it had one before.
+        // A question without a verdict from the moderation is not kept, unless it was kept before.
         let taken_back = ready.settings.moderation && !self.cleared && !turn.is_retry();
         if taken_back {
             session::refuse(&ready.database, turn, ask.stored.title.as_deref()).await?;
         }
-        // What a retry replaces is a whole answer, or one that its reader has stopped.
+        // A retry replaces the old answer only with a whole one, or with one that its reader
+        // stopped.
         let worth_keeping = match ending {
             Ending::Failed(_) => false,
             Ending::Left => true,
@@ -153,8 +154,8 @@ impl Answer {
         state: State,
         cost: Option<i64>,
     ) -> Result<Option<DateTime<Utc>>, Failure> {
-        // In a reader's own conversation it bears the time at which it began, for the widget was told
-        // that time when it did.
+        // In a reader's own conversation, the answer carries the time at which it began, because
+        // that is the time that the widget was told.
         let began_at = self.began_at.filter(|_| ask.owned);
         let stored = session::finish(&ready.database, turn, &self.text, state, cost, began_at);
         Ok(stored.await?)
