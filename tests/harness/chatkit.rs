@@ -14,7 +14,7 @@ use super::{Reply, Running};
 /// A reader who uses a function.
 pub struct Reader<'a, F = Function> {
     chatkit: &'a Running<F>,
-    /// The headers that they are known by; `None` before they were given any.
+    /// The token that they are known by; `None` before they were given one.
     pub token: Option<String>,
 }
 
@@ -27,7 +27,7 @@ pub struct Turn {
 }
 
 impl<F> Running<F> {
-    /// A reader of their own, with a token.
+    /// A new reader, with a token.
     pub fn reader(&self) -> Reader<'_, F> {
         // 43 characters that stand for 32 bytes.
         let random = Uuid::new_v4().simple().to_string() + &Uuid::new_v4().simple().to_string();
@@ -88,7 +88,7 @@ impl<F> Reader<'_, F> {
         Stream::of(response).await
     }
 
-    /// All events of a stream, in sound order.
+    /// All events of a stream, whose order is checked.
     pub async fn events(&self, kind: &str, params: &Value) -> Vec<Value> {
         let events = self.stream(kind, params).await.events().await;
         sound(&events);
@@ -329,7 +329,7 @@ impl Names {
     }
 }
 
-/// UTC with microseconds, which browsers and PostgreSQL take for the same moment.
+/// UTC with microseconds, which browsers and PostgreSQL read as the same moment.
 fn check_time(time: &str) {
     let parsed: DateTime<Utc> = time.parse().unwrap();
     let form = parsed.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);

@@ -49,7 +49,7 @@ impl Reply {
         let message = body["error"]["message"].as_str().unwrap();
         assert!(
             message.len() > 10 && message.ends_with('.'),
-            "{message:?} is no sentence for people"
+            "{message:?} is not a sentence for people"
         );
         assert_eq!(self.header("content-type"), Some("application/json"));
         assert_eq!(body["request_id"].as_str(), self.header("x-request-id"));

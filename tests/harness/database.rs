@@ -35,8 +35,8 @@ impl Database {
         Self::create(None).await
     }
 
-    /// As the last version before the first release left one: with its migrations, its history and
-    /// its functions in `public`.
+    /// A database as the last version before the first release left it: with that version's
+    /// migrations, history and functions in `public`.
     pub async fn before_the_first_release() -> Self {
         let database = Self::empty().await;
         for sql in [
@@ -96,7 +96,7 @@ impl Database {
         self.rows(close).await;
     }
 
-    /// What touches a message waits from now on, until the lock is released.
+    /// From now on, whatever touches a message waits until the lock is released.
     pub async fn lock_messages(&self) -> Lock {
         let client = self.connect().await;
         let lock = "begin; lock table messages";

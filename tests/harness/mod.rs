@@ -68,14 +68,15 @@ impl World {
         }
     }
 
-    /// The same, its functions reaching the database at this port, where something stands before it.
+    /// The same, but its functions reach the database at this port, where something stands in
+    /// front.
     pub async fn behind(port: u16) -> Self {
         let mut world = Self::new().await;
         world.set("DATABASE_URL", world.database.url_at(port));
         world
     }
 
-    /// The same with a proxy before the database.
+    /// The same with a proxy in front of the database.
     pub async fn behind_proxy() -> (Self, Proxy) {
         let proxy = Proxy::start().await;
         (Self::behind(proxy.port).await, proxy)
@@ -108,7 +109,7 @@ impl World {
             .with("RATE_LIMIT_CONVERSATION_PER_MINUTE", "")
     }
 
-    /// The same with so little time for the database that a fault is over soon; enough for two busy
+    /// The same with so little time for the database that a fault is soon over; enough for two busy
     /// cores.
     pub fn hurried(self) -> Self {
         self.with("DATABASE_CONNECT_TIMEOUT_MS", 1_000)

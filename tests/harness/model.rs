@@ -69,7 +69,7 @@ impl Script {
         )
     }
 
-    /// The key is refused, which no second attempt makes better.
+    /// The key is refused, which a second attempt would not change.
     pub fn refused() -> Self {
         Self::refusal(401, "invalid_request_error", "invalid_api_key")
     }
@@ -90,7 +90,7 @@ impl Script {
         self.chunk(&json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": reason }] }))
     }
 
-    /// One server-sent event of this JSON.
+    /// One server-sent event with this JSON.
     pub fn chunk(self, value: &Value) -> Self {
         self.event(&value.to_string())
     }
@@ -161,8 +161,8 @@ pub fn held_halfway() -> Script {
     answer.finish("stop").done()
 }
 
-/// A long answer, word by word: `word0 word1 …`. Who leaves while it is spoken is noticed at once;
-/// in a silence, seconds later.
+/// A long answer, word by word: `word0 word1 …`. A reader who leaves while it is spoken is noticed
+/// at once; one who leaves during a silence, seconds later.
 pub fn talkative() -> Script {
     let words = (0..200).fold(Script::begin(), |script, i| {
         let script = script.words(&format!("word{i} "));
@@ -171,7 +171,7 @@ pub fn talkative() -> Script {
     words.finish("stop").done()
 }
 
-/// The address of a model that is not there, for as long as the socket is kept: nobody listens on
+/// The address of a model that is not there, for as long as the socket is kept: nothing listens on
 /// it, and nobody else is given its port.
 pub fn nobody() -> (TcpSocket, String) {
     let socket = TcpSocket::new_v4().unwrap();
@@ -188,7 +188,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The messages as `role: content`; of the system's, only the role.
+    /// The messages as `role: content`; for a system message, only the role.
     pub fn messages(&self) -> Vec<String> {
         let messages = self.body["messages"].as_array().unwrap().iter();
         messages

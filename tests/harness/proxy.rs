@@ -87,7 +87,8 @@ impl Proxy {
         *self.state.fault.lock().unwrap() = fault;
     }
 
-    /// From now on, also for those on open connections: these break, or lead into the black hole.
+    /// Sets the fault from now on, also for open connections: these break, or lead into the black
+    /// hole.
     pub fn break_off(&self, fault: Fault) {
         self.fault(fault);
         if fault != Fault::BlackHole {

@@ -130,8 +130,8 @@ impl<F> Running<F> {
         self.stream_with(body, &[]).await
     }
 
-    /// The same for a reader who reads nothing before the test does; the kernel buffers little for
-    /// it.
+    /// The same for a reader who reads nothing before the test does; the kernel buffers only a
+    /// little.
     pub async fn stream_unread(&self, body: &Value, headers: &[(&str, &str)]) -> TcpStream {
         let body = body.to_string();
         let mut request = format!(

@@ -1,4 +1,4 @@
-//! The AI SDK's own chat, as a page has it, against `POST /chat`: what it makes of our stream and
+//! The AI SDK's own chat, as a page uses it, against `POST /chat`: what it makes of our stream and
 //! of our errors.
 
 use std::fs;
@@ -115,7 +115,7 @@ async fn an_error_in_the_middle_is_told_in_our_words_and_the_conversation_goes_o
     assert_eq!(broken["finish"]["isError"], true, "{broken:#}");
     assert_eq!(broken["finish"]["isDisconnect"], false, "{broken:#}");
     let told = broken["error"]["message"].as_str().unwrap();
-    assert!(told.ends_with('.'), "{told:?} is no sentence for people");
+    assert!(told.ends_with('.'), "{told:?} is not a sentence for people");
     assert!(told.contains("Your question is saved"), "{told}");
     assert_eq!(text(&broken["messages"][1]), "assistant: Half an ");
 
@@ -146,7 +146,7 @@ async fn an_error_before_the_first_word_is_the_error_that_every_client_gets() {
     let messages = refused["messages"].as_array().unwrap();
     assert_eq!(messages.len(), 1, "the question stays: {messages:#?}");
 
-    // It names the conversation, too, which the next question goes on with.
+    // It also names the conversation, which the next question continues.
     assert_eq!(turns[1]["status"], "ready", "{:#}", turns[1]);
     assert_eq!(world.database.counts().await, (1, 3));
 }

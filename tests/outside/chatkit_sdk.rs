@@ -1,8 +1,8 @@
-//! ChatKit's official Python package, its types alone, against `POST /chatkit`: its requests, and
-//! whether it knows every response and event, and would have written the same.
+//! ChatKit's official Python package, only its types, against `POST /chatkit`: its requests, and
+//! whether it knows every response and event and would have written the same.
 //!
-//! `drive.py` is the reader: it tells each turn's events in their order and what is read again
-//! later. Here is what it does not see: the database and the model.
+//! `drive.py` is the reader: it checks the events of each turn in their order and what is read
+//! again later. What it does not see, the database and the model, is checked here.
 
 use std::path::PathBuf;
 use std::time::Duration;

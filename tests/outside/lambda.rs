@@ -20,8 +20,8 @@ use crate::harness::site::{Server, fixture};
 use crate::harness::stream::told;
 use crate::harness::{Log, PAGE, Reply, Running, World, question};
 
-/// A function that asks an emulator of its own for requests. It ends with that, however the test
-/// ends: the harness sees to it that no emulator is left.
+/// A function that asks an emulator of its own for requests. It ends with its emulator, however the
+/// test ends: the harness sees to it that no emulator is left.
 struct Instance {
     emulator: Function,
     /// What the emulator says.
@@ -150,7 +150,7 @@ async fn an_instance_asks_for_a_request_only_when_the_work_of_the_last_one_is_do
     let question = question();
     let mut stream = chat.stream(&question).await;
     stream.text("First words, ").await;
-    // The emulator has taken the response for given: it is the turn alone that is waited for.
+    // For the emulator, the response is over: only the turn is being waited for.
     let mut next = Box::pin(chat.ask("And?"));
     let early = timeout(Duration::from_millis(500), &mut next).await;
     assert!(early.is_err(), "{early:?}");

@@ -1,6 +1,6 @@
-//! The functions with foreign programs, each a module whose name is a filter:
-//! `cargo test --test outside pgbouncer::`. Apart from the suite, for they need what `.ci/run`
-//! installs; `lambda::` needs the feature of that name, too.
+//! The functions with external programs, one module for each, whose name is a filter: `cargo test
+//! --test outside pgbouncer::`. Separate from the suite, because they need what `.ci/run` installs;
+//! `lambda::` needs the feature of that name, too.
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
 #![expect(

@@ -1,5 +1,5 @@
-//! The functions behind PgBouncer in transaction mode, which is what a pooled Neon URL is. It is
-//! Debian's `pgbouncer`.
+//! The functions behind PgBouncer in transaction mode, as behind a pooled Neon URL. The program is
+//! Debian's package `pgbouncer`.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};

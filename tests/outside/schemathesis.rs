@@ -1,5 +1,5 @@
-//! The contract under a fuzzer: schemathesis makes requests from `public/openapi.json`, good and
-//! bad ones, and holds every response against it.
+//! The contract under a fuzzer: schemathesis makes requests from `public/openapi.json`, valid and
+//! invalid, and checks every response against it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use tokio::process::Command;
 use super::{ROOT, output, target};
 use crate::harness::World;
 
-/// Limits that a fuzzer would run into (`RATE_LIMIT_*` and what else counts requests), raised so
-/// far that it does not: a name and a value each.
+/// The limits that a fuzzer would run into (`RATE_LIMIT_*` and whatever else counts requests),
+/// switched off: each with its name and its value.
 const RAISED_LIMITS: [(&str, &str); 5] = [
     ("RATE_LIMIT_NETWORK_PER_MINUTE", "0"),
     ("RATE_LIMIT_NETWORK_PER_DAY", "0"),
@@ -23,14 +23,14 @@ const RAISED_LIMITS: [(&str, &str); 5] = [
     ("MAX_TURNS_IN_FLIGHT", "0"),
 ];
 
-/// A run takes a minute; one that takes so long does not end.
+/// A run takes a minute; one that takes this long does not end.
 const LIMIT: Duration = Duration::from_mins(5);
 
 #[tokio::test]
 async fn answers_as_json_and_a_readers_own_threads_keep_the_contract() {
     let token = format!("Authorization: Bearer {}", "A".repeat(43));
     let world = fuzz("JSON, a reader", &["--header", &token]).await;
-    // What can only be done with a thread that is there.
+    // What can only be done with a thread that exists.
     for done in [
         "select from message_feedback",
         "select from messages where answering is not null",
@@ -45,7 +45,7 @@ async fn streamed_answers_and_strangers_keep_the_contract() {
     fuzz("text/event-stream, strangers", &streamed).await;
 }
 
-/// Runs schemathesis with these arguments, too, against functions of its own.
+/// Runs schemathesis with these additional arguments, against functions of its own.
 async fn fuzz(what: &str, arguments: &[&str]) -> World {
     let mut world = World::new().await.with("LOG_LEVEL", "warn");
     for (name, value) in RAISED_LIMITS {
@@ -61,14 +61,14 @@ async fn fuzz(what: &str, arguments: &[&str]) -> World {
         .arg(format!("{}/openapi.json", site.url))
         .args(["--url", &site.url, "--no-color"])
         .args(arguments)
-        // What it keeps for its next run it keeps where it runs.
+        // What it keeps for its next run, it keeps in its working directory.
         .current_dir(env!("CARGO_TARGET_TMPDIR"))
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .env("COLUMNS", "100")
         .env("SCHEMATHESIS_HOOKS", folder.join("hooks.py"));
     let report = output(&mut command, LIMIT).await;
-    // Not by a macro, whose words are kept back when a test passes.
+    // Not by a macro, whose output is held back when a test passes.
     let summary = report.rfind("SUMMARY").map_or(&*report, |at| {
         report[at..].trim_start_matches(|c: char| c != '\n')
     });

@@ -15,7 +15,7 @@ use crate::harness::World;
 use crate::harness::model::ANSWER;
 use crate::harness::site::{Server, fixture};
 
-/// What the functions may ask of the machine that they run on: the C library and its parts.
+/// What the functions may need from the machine that they run on: the C library and its parts.
 const SYSTEM_LIBRARIES: [&str; 5] = [
     "linux-vdso.so",
     "libc.so",
@@ -91,7 +91,7 @@ async fn vercel_dev_answers_through_the_rewrites() {
     let world = World::new().await.with("BOOK_URL", site.book());
     let world = world.with("CRON_SECRET", "open sesame");
     let copy = copy("dev");
-    // `vercel dev` compiles at the first request; its compiler's time is no part of the story.
+    // `vercel dev` compiles at the first request; compiling is not part of the story.
     cargo(&copy, &["build", "--quiet", "--bins"]);
 
     let mut command = vercel(&copy);
@@ -115,7 +115,7 @@ async fn vercel_dev_answers_through_the_rewrites() {
     let url = tokio::time::timeout(Duration::from_mins(1), ready)
         .await
         .unwrap();
-    // What it says from now on must not fill the pipe.
+    // What it prints from now on must not fill the pipe.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
 
     let http = reqwest::Client::new();
@@ -227,7 +227,7 @@ fn copy(name: &str) -> PathBuf {
         .current_dir(ROOT)
         .output()
         .unwrap();
-    assert!(known.status.success(), "this is no git checkout");
+    assert!(known.status.success(), "this is not a git checkout");
     if folder.exists() {
         fs::remove_dir_all(&folder).unwrap();
     }

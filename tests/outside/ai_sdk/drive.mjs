@@ -1,5 +1,5 @@
-// Plays one scene against a running backend with the AI SDK's own chat, as a page has it, and
-// prints one line of JSON: what the chat knows after each turn.
+// Plays one scene against a running backend with the AI SDK's own chat, as a page uses it,
+// and prints one line of JSON: what the chat knows after each turn.
 //
 // usage: node drive.mjs <base URL> <scene>
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +14,7 @@ const text = message =>
 
 let session;
 
-// What a page has to write of its own: the way from the SDK's request to ours.
+// What a page has to write itself: how the SDK's request becomes ours.
 const transport = new DefaultChatTransport({
   api: `${url}/chat`,
   prepareSendMessagesRequest: ({ messages, headers, body }) => ({

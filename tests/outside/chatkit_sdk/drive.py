@@ -1,8 +1,8 @@
 """Plays one scene against a running backend with the types of the official package.
 
-Requests are its models, written out; responses and events are read by its models, and what they
-do not know or would have written otherwise is an error. Prints one line of JSON, what the scene
-has to tell; the exchange goes to stderr.
+Requests are its models, written out; responses and events are read by its models, and anything
+that they do not know or would have written differently is an error. Prints one line of JSON, the
+result of the scene; the exchange goes to stderr.
 
 usage: drive.py <base URL> <origin of a page elsewhere> <scene>
 """
@@ -64,7 +64,7 @@ def log(text):
 
 
 def read(adapter, text):
-    """What the package makes of it, once it would have written the same."""
+    """What the package reads in it, provided that it would have written the same."""
     model = adapter.validate_json(text)
     written = adapter.dump_json(model, by_alias=True, exclude_none=True)
     ours, theirs = plain_times(json.loads(text)), plain_times(json.loads(written))
@@ -73,7 +73,7 @@ def read(adapter, text):
 
 
 def plain_times(value):
-    """The same with each time in one form, for the package drops a time's last zeros."""
+    """The same with each time in one form, because the package drops a time's last zeros."""
     if isinstance(value, list):
         return [plain_times(each) for each in value]
     if not isinstance(value, dict):
@@ -98,7 +98,7 @@ class Refusal:
 
 @dataclass
 class Turn:
-    """One stream as a widget follows it; every event is held against what came before."""
+    """One stream as a widget follows it; every event is checked against what came before."""
 
     request: Any
     events: list = field(default_factory=list)
@@ -114,20 +114,20 @@ class Turn:
 
     @property
     def shape(self):
-        """The kinds of events in their order; deltas in a row count as one, a sign of life not."""
+        """The kinds of events in their order; deltas in a row count as one, signs of life do not."""
         kinds = [kind(event) for event in self.events if event.type != "progress_update"]
         delta = "content_part.text_delta"
         return [each for i, each in enumerate(kinds) if not each == delta == kinds[i - 1]]
 
     def whole(self):
-        """The same once it has answered."""
+        """The same, provided that it was answered."""
         assert self.error is None, self.error
         assert self.answer is not None, f"no answer: {self.shape}"
         assert self.open is None
         return self
 
     def failed(self):
-        """Its error, which is one for people and leaves nothing behind but a new title."""
+        """Its error, which is written for people and followed by a new title at most."""
         assert self.error is not None, f"no error: {self.shape}"
         assert self.answer is None
         assert self.error.code == "custom", self.error
@@ -217,7 +217,7 @@ class Turn:
 
 
 def kind(event):
-    """An event's type; of an update, what is updated."""
+    """An event's type; for an update, what is updated."""
     if event.type == "thread.item.updated":
         return event.update.type.removeprefix("assistant_message.")
     return event.type
@@ -297,7 +297,7 @@ class Reader:
         self.connection = HTTPConnection(urlsplit(URL).netloc, timeout=30)
         self.connection.request("POST", "/chatkit", body.encode(), headers)
         response = self.connection.getresponse()
-        # A page of another site would lose a cookie, and one of the same site must not see it.
+        # A page of another site would lose a cookie, and a page of the same site must not see it.
         in_header = response.headers["x-reader-token"]
         in_cookie = SimpleCookie(response.headers["set-cookie"] or "").get(COOKIE)
         assert not (in_cookie if self.page else in_header), "the token is in the wrong place"
@@ -383,7 +383,7 @@ def media_type(response):
 
 
 def frames(response):
-    """The data of each event; the stream has nothing else, and an end of its own."""
+    """The data of each event; the stream has nothing else, and a proper end."""
     buffer = b""
     # A stream that breaks off raises IncompleteRead.
     while some := response.read1():
@@ -406,7 +406,7 @@ def eventually(ask):
 
 
 def walk(list_page, **params):
-    """The pages of a list from its begin to its end."""
+    """The pages of a list from start to end."""
     pages = [list_page(**params)]
     while pages[-1].has_more:
         assert pages[-1].after == pages[-1].data[-1].id
@@ -419,7 +419,7 @@ def all_of(pages):
 
 
 def same(stored, *turns):
-    """Whether a thread that is read again is what the turns have shown, and its thread."""
+    """Checks that a thread that is read again is what the turns have shown."""
     shown = [item for turn in turns for item in (turn.question, turn.answer) if item]
     assert stored.items.data == shown, f"shown\n{shown}\nstored\n{stored.items.data}"
     assert not stored.items.has_more
@@ -556,7 +556,7 @@ def pages_of_threads():
     for limit in (None, 0, -1, 20, 9999):
         page = reader.threads(limit=limit)
         assert page.data == newest and not page.has_more
-    # Of which nothing is made here.
+    # Metadata, which is ignored here.
     plain = kit.ThreadsListReq(params=kit.ThreadListParams(), metadata={"page": {"chapter": 3}})
     assert reader.plain(THREADS, plain).data == newest
     unknown = kit.ThreadsListReq(params=kit.ThreadListParams(after=NOBODY))
@@ -683,7 +683,7 @@ def feedback():
     reader = Reader()
     first = reader.create(message()).whole()
     thread_id = first.thread.id
-    # A widget names what it has seen, things that were never stored as well.
+    # A widget names what it has seen, including things that were never stored.
     reader.feedback(thread_id, [first.answer.id, "cki_0"], "positive")
     reader.feedback(thread_id, [first.answer.id], "negative")
     reader.feedback(thread_id, [], "positive")
@@ -730,7 +730,7 @@ def late_error():
     assert failed.shape == expected, failed.shape
     assert failed.text == "Half an "
     thread_id = failed.thread.id
-    # The half of an answer goes, the question stays.
+    # Half an answer is dropped, the question stays.
     same(reader.thread(thread_id), failed)
     retried = reader.retry(thread_id, failed.question.id).whole()
     failed.answer = retried.answer
@@ -787,7 +787,7 @@ def unfit():
     expected = [*CREATED[:3], "thread.item.removed", "error"]
     assert refused.shape == expected, refused.shape
     assert not error.allow_retry
-    # The thread stays, which is the one that the widget shows now.
+    # The thread stays: the widget shows it now.
     refused.question = None
     same(reader.thread(refused.thread.id), refused)
     assert reader.threads().data == [refused.thread]

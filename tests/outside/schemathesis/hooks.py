@@ -1,5 +1,5 @@
-"""What no schema can say of a request to /chatkit: which threads there are, what is in them, and what
-is refused although it has the right form."""
+"""What no schema can say about a request to /chatkit: which threads there are, what is in them, and
+what is refused although it has the right form."""
 
 import re
 
@@ -29,9 +29,9 @@ def request(case):
 
 @CHATKIT
 def before_call(context, case, kwargs):
-    """Puts ids that there are in the place of ids that were made up."""
+    """Replaces ids that were made up with ids that exist."""
     kind, params = request(case)
-    # The oldest is deleted, and never the last.
+    # The oldest is deleted, but never the last one left.
     deletes = kind == "threads.delete"
     if not params or len(questions) <= deletes:
         return
@@ -55,7 +55,7 @@ def after_call(context, case, response):
 
 @CHATKIT
 def filter_failure(context, failure, case, response):
-    """Whether a failure is one."""
+    """Whether a failure really is one."""
     if not isinstance(failure, RejectedPositiveData) or response.status_code != 400:
         return True
     details = response.json()["error"].get("details", [])
