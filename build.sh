@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a deployment needs beside the functions: `buildCommand` in vercel.json, run before the
+# What a deployment needs besides the functions: `buildCommand` in vercel.json, run before the
 # platform builds them.
 set -eu
 cd "$(dirname "$0")"
