@@ -9,7 +9,8 @@ mod embed;
 pub mod index;
 mod language;
 pub mod pages;
+pub mod plan;
 mod store;
 
-pub use embed::{Embedding, ready as has_vectors};
+pub use embed::{Embedding, Error as EmbedError, ready as has_vectors, without_vector};
 pub use store::{Active, active, forget};

@@ -10,12 +10,16 @@ use std::fmt::Write;
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
-use super::store::embedded_text;
+use super::store::{Active, embedded_text};
 use crate::database::{self, Database, Parameter, Statement};
 use crate::llm::{self, Model};
 
 /// Texts of one request; the provider takes up to 2,048 of them, and 300,000 tokens.
 const TEXTS: i64 = 128;
+
+/// What the owner is told of a database that cannot hold vectors.
+pub(super) const NO_PLACE: &str = "the database has no extension `vector`: the book is searched by \
+    its words alone (when the extension is there, run migrate and index again)";
 
 const READY: Statement = Statement {
     name: "find vectors",
@@ -31,6 +35,14 @@ const MISSING: Statement = Statement {
                  select from book_vectors where model = $2 and hash = chunk.hash
              )
          ) missing",
+    ),
+};
+
+const WITHOUT: Statement = Statement {
+    name: "count chunks without vectors",
+    sql: Cow::Borrowed(
+        "select count(*) as chunks from book_chunks chunk where version = $1
+         and not exists (select from book_vectors where model = $2 and hash = chunk.hash)",
     ),
 };
 
@@ -146,6 +158,30 @@ pub async fn ready(database: &Database) -> Result<bool, database::Error> {
     Ok(rows.first().is_some_and(|row| row.get("ready")))
 }
 
+/// How many chunks of the index have no vector of this model; it must be [`ready`].
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn without_vector(
+    database: &Database,
+    index: &Active,
+    model: &str,
+) -> Result<u64, database::Error> {
+    let parameters: [Parameter<'_>; 2] = [(&index.id, Type::INT8), (&model, Type::TEXT)];
+    let rows = database.query(&WITHOUT, &parameters).await?;
+    let row = rows.first();
+    Ok(row.map_or(0, |row| row.get::<_, i64>("chunks").unsigned_abs()))
+}
+
+/// Deletes the vectors of texts that stand in no version any more.
+pub(super) async fn sweep(database: &Database) -> Result<(), database::Error> {
+    if ready(database).await? {
+        database.query(&SWEEP, &[]).await?;
+    }
+    Ok(())
+}
+
 /// Embeds what has no vector yet, until `until`.
 pub(super) async fn embed(
     database: &Database,
@@ -156,9 +192,7 @@ pub(super) async fn embed(
 ) -> Result<Embedded, Error> {
     let mut done = Embedded::default();
     if !ready(database).await? {
-        let warning = "the database has no extension `vector`: the book is searched by its words \
-                       alone (when the extension is there, run migrate and index again)";
-        done.warning = Some(warning.into());
+        done.warning = Some(NO_PLACE.into());
         return Ok(done);
     }
     let (texts, tokens) = missing(database, version, embedding.name).await?;
@@ -188,14 +222,6 @@ pub(super) async fn embed(
         }
     }
     Ok(done)
-}
-
-/// Deletes the vectors of texts that stand in no version any more.
-pub(super) async fn sweep(database: &Database) -> Result<(), database::Error> {
-    if ready(database).await? {
-        database.query(&SWEEP, &[]).await?;
-    }
-    Ok(())
 }
 
 /// One request to the provider; how many texts it was about.

@@ -65,7 +65,7 @@ pub struct Report {
     pub chunks: u64,
     /// Pages that were not there before.
     pub new: usize,
-    /// Pages that were read anew, or that a moment before this indexing was cut short.
+    /// Pages that are there otherwise, as far as this indexing has read them.
     pub changed: usize,
     /// Pages that are not there any more.
     pub gone: usize,
@@ -171,11 +171,12 @@ struct Indexing<'a> {
 }
 
 /// What came of the pages.
+#[derive(Default)]
 struct Seen {
     /// In the order in which they were found.
     facts: Vec<Facts>,
-    /// How many of them had to be read.
-    read: usize,
+    /// The places in it of those that had to be read.
+    read: Vec<usize>,
 }
 
 impl Indexing<'_> {
@@ -186,9 +187,9 @@ impl Indexing<'_> {
             Some(active) => store::pages(database, active.id).await?,
             None => Vec::new(),
         };
-        let known_locations: HashSet<String> = before
+        let digests: HashMap<String, u64> = before
             .iter()
-            .map(|page| page.facts.location.clone())
+            .map(|page| (page.facts.location.clone(), page.facts.digest))
             .collect();
         let same_options = active.as_ref().is_some_and(|it| it.options == self.options);
         let mut known: HashMap<String, Facts> = HashMap::new();
@@ -225,12 +226,15 @@ impl Indexing<'_> {
             problems,
             ..Report::default()
         };
-        report.new = seen
-            .facts
-            .iter()
-            .filter(|facts| !known_locations.contains(&facts.location))
-            .count();
-        report.changed = seen.read.saturating_sub(report.new);
+        let is_new = |facts: &&Facts| !digests.contains_key(&facts.location);
+        report.new = seen.facts.iter().filter(is_new).count();
+        // A page that another one repeats is read each time, and need not have changed.
+        let has_changed = |facts: &&Facts| {
+            let before = digests.get(&facts.location);
+            before.is_some_and(|digest| *digest != facts.digest || !same_options)
+        };
+        let read = seen.read.iter().map(|at| &seen.facts[*at]);
+        report.changed = read.filter(has_changed).count();
         if left > 0 {
             report.pages = seen.facts.len() as u64;
             return Ok(report);
@@ -238,13 +242,10 @@ impl Indexing<'_> {
 
         let locations: Vec<String> = seen.facts.iter().map(|it| it.location.clone()).collect();
         let there: HashSet<&String> = locations.iter().collect();
-        report.gone = known_locations
-            .iter()
-            .filter(|it| !there.contains(it))
-            .count();
+        report.gone = digests.keys().filter(|it| !there.contains(it)).count();
         report.skipped = self.judge(&seen.facts, &locations).await?;
 
-        let nothing_new = seen.read == 0 && report.gone == 0 && report.new == 0;
+        let nothing_new = report.new + report.changed + report.gone == 0;
         let as_good = active.filter(|_| nothing_new && settled.is_empty() && same_options);
         if let Some(active) = as_good {
             // It may lack vectors.
@@ -254,7 +255,7 @@ impl Indexing<'_> {
         } else {
             let before = active_chunks(database, self.url).await?;
             let (now, _) = self.version.count(database).await?;
-            if !job.accept_loss && now * 100 < before * KEPT {
+            if !job.accept_loss && loses_much(before, now) {
                 self.version.expire(database).await?;
                 return Err(Error::Lost { before, now });
             }
@@ -277,24 +278,23 @@ impl Indexing<'_> {
         from: Option<i64>,
         begun: &HashSet<String>,
     ) -> Result<Seen, Error> {
-        let mut seen = Seen {
-            facts: Vec::new(),
-            read: 0,
-        };
+        let mut seen = Seen::default();
         let mut some = Vec::new();
         while pages.recv_many(&mut some, ON_THE_WAY).await > 0 {
             let (mut new, mut unchanged) = (Vec::new(), Vec::new());
             for found in some.drain(..) {
                 seen.facts.push(found.facts().clone());
                 match found {
-                    Found::New(page) => new.push(page),
+                    Found::New(page) => {
+                        seen.read.push(seen.facts.len() - 1);
+                        new.push(page);
+                    }
                     Found::Unchanged(facts) if !begun.contains(&facts.location) => {
                         unchanged.push(facts);
                     }
                     Found::Unchanged(_) | Found::Settled(_) => {}
                 }
             }
-            seen.read += new.len();
             let puts = new.iter().map(|page| self.version.put(self.database, page));
             for held in futures_util::future::join_all(puts).await {
                 if !held? {
@@ -355,6 +355,19 @@ impl Indexing<'_> {
                 Err(error) => tracing::warn!(%error, "the book's lease could not be renewed"),
             }
         }
+    }
+}
+
+/// Whether a version has lost so much that nobody would notice in time.
+pub(super) fn loses_much(before: u64, now: u64) -> bool {
+    now * 100 < before * KEPT
+}
+
+impl store::Active {
+    /// Whether its pages were read as they would be read now.
+    #[must_use]
+    pub fn is_read_with(&self, options: &Options) -> bool {
+        self.options == options_text(options)
     }
 }
 

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::language;
 use super::pages::{Chunk, Facts, Page};
+use super::{embed, language};
 use crate::database::{Database, Error, Parameter, Statement};
 
 /// How long a version stays with the indexing that last showed itself.
@@ -368,7 +368,7 @@ pub(super) async fn sweep(database: &Database) -> Result<(), Error> {
     }
 }
 
-/// Removes the index of this book; says whether there was one.
+/// Removes the index of this book, its vectors included; says whether there was one.
 ///
 /// # Errors
 ///
@@ -376,6 +376,7 @@ pub(super) async fn sweep(database: &Database) -> Result<(), Error> {
 pub async fn forget(database: &Database, url: &str) -> Result<bool, Error> {
     let rows = database.query(&FORGET, &[(&url, Type::TEXT)]).await?;
     sweep(database).await?;
+    embed::sweep(database).await?;
     Ok(!rows.is_empty())
 }
 
@@ -391,6 +392,12 @@ pub(super) fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
+/// The same for a chunk, in hexadecimal.
+pub(super) fn vector_key(chunk: &Chunk) -> String {
+    let text = embedded_text(&chunk.title, &chunk.trail, &chunk.text);
+    hash(&text).map(|byte| format!("{byte:02x}")).concat()
+}
+
 /// A chunk as `put_page.sql` takes it.
 #[derive(Serialize)]
 struct Row<'a> {
@@ -402,11 +409,9 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn of(chunk: &'a Chunk) -> Self {
-        let text = embedded_text(&chunk.title, &chunk.trail, &chunk.text);
-        let hex = hash(&text).map(|byte| format!("{byte:02x}"));
         Self {
             chunk,
-            hash: hex.concat(),
+            hash: vector_key(chunk),
             config: language::config(&chunk.lang, &chunk.text),
         }
     }

@@ -123,6 +123,7 @@ pub async fn begin(
         conversation: new_id(),
         question: new_id(),
         answer: new_id(),
+        shard: i16::from(rand::random::<u8>() % SHARDS),
     };
     let fixed_cost = terms.worst_cost(prompt_bytes);
     let mut attempts = 0;
@@ -140,11 +141,12 @@ pub async fn begin(
     }
 }
 
-/// The ids of what a turn may create; the same each time that its statement runs.
+/// What a turn may create and where it is charged; the same each time that its statement runs.
 struct Ids {
     conversation: Uuid,
     question: Uuid,
     answer: Uuid,
+    shard: i16,
 }
 
 async fn begin_once(
@@ -163,7 +165,6 @@ async fn begin_once(
         Some(_) => 0,
         None => terms.history_messages,
     };
-    let shard = i16::from(rand::random::<u8>() % SHARDS);
     let sweeps = rand::random::<f64>() < terms.sweeps;
     let rows = database
         .query(
@@ -190,7 +191,7 @@ async fn begin_once(
                 (&terms.byte_cost(), Type::INT8),
                 (&terms.message_bytes, Type::INT8),
                 (&terms.max_history_bytes, Type::INT8),
-                (&shard, Type::INT2),
+                (&ids.shard, Type::INT2),
                 (&sweeps, Type::BOOL),
                 (&ask.reader.as_ref().map(Reader::as_bytes), Type::BYTEA),
                 (&ask.owned, Type::BOOL),
@@ -201,7 +202,7 @@ async fn begin_once(
             ],
         )
         .await?;
-    outcome(&rows, ask, shard)
+    outcome(&rows, ask, ids.shard)
 }
 
 /// What the database has decided.

@@ -427,10 +427,8 @@ begin
     -- As in the other functions, the conversation is locked first: no question comes in meanwhile.
     perform from chat_sessions where id = this_session for update;
     delete from messages where id = this_question;
-    if exists (select from messages where session_id = this_session) then
-        return;
-    end if;
-    delete from chat_sessions where id = this_session and owner is null;
     update chat_sessions set title = null where id = this_session and title = question_title;
+    delete from chat_sessions where id = this_session and owner is null
+        and not exists (select from messages where session_id = this_session);
 end
 $$;
