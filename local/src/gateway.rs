@@ -73,7 +73,10 @@ async fn listen(address: IpAddr, port: u16) -> Result<TcpListener> {
     }
 }
 
-/// Serves `public` and the functions that `routes` lead to.
+/// The path that a book on this machine is served below.
+pub const BOOK: &str = "/book";
+
+/// Serves `public`, a book below [`BOOK`], and the functions that `routes` lead to.
 ///
 /// # Errors
 ///
@@ -81,6 +84,7 @@ async fn listen(address: IpAddr, port: u16) -> Result<TcpListener> {
 pub fn serve(
     listeners: Vec<TcpListener>,
     public: &Path,
+    book: &Path,
     routes: Routes,
     functions: Arc<Functions>,
 ) -> Result<Gateway> {
@@ -89,7 +93,10 @@ pub fn serve(
         proxy: proxy::Proxy::new(functions)?,
         files: ServeDir::new(public),
     };
-    let app = Router::new().fallback(handle).with_state(Arc::new(front));
+    let app = Router::new()
+        .nest_service(BOOK, ServeDir::new(book))
+        .fallback(handle)
+        .with_state(Arc::new(front));
     let servers = listeners.into_iter().map(|listener| {
         let service = app
             .clone()

@@ -4,6 +4,7 @@
 //! in for the platform. The functions are the ones that are deployed. Owns the order of starting
 //! and what is printed.
 
+mod book;
 mod options;
 mod report;
 mod stack;

@@ -9,10 +9,13 @@ use lexopt::{
 pub(crate) const HELP: &str = "\
 The whole product on this machine: database, model, functions, start page.
 
-Usage: cargo dev [--port N] [--reset]
+Usage: cargo dev [--port N] [--reset] [--book WHERE]
 
   --port N   serve on http://localhost:N (default: 3000)
   --reset    drop the data of the embedded database and begin anew
+  --book WHERE
+             answer from this book, by its address or the folder that it is built in
+             (default: BOOK_URL, or a short sample book)
   --help     show this text
 
 Variables, also read from .env:
@@ -24,6 +27,7 @@ Variables, also read from .env:
 pub(crate) struct Options {
     pub(crate) port: u16,
     pub(crate) reset: bool,
+    pub(crate) book: Option<String>,
 }
 
 /// Nothing when help is asked for.
@@ -31,6 +35,7 @@ pub(crate) fn parse(mut arguments: Parser) -> Result<Option<Options>> {
     let mut options = Options {
         port: 3000,
         reset: false,
+        book: None,
     };
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -41,6 +46,11 @@ pub(crate) fn parse(mut arguments: Parser) -> Result<Option<Options>> {
                     .map_err(|_| anyhow!("--port wants a number up to 65535"))?;
             }
             Long("reset") => options.reset = true,
+            Long("book") => {
+                let place = arguments.value()?.into_string();
+                options.book =
+                    Some(place.map_err(|_| anyhow!("--book wants an address or a folder"))?);
+            }
             Long("help") | Short('h') => return Ok(None),
             other => bail!("{}: see `cargo dev --help`", other.unexpected()),
         }

@@ -24,6 +24,7 @@ pub(crate) fn text(
     routes: &Routes,
     variables: &Variables,
     tables: &str,
+    book: &str,
     server: Option<&Server>,
     model: Option<&Model>,
 ) -> String {
@@ -60,6 +61,7 @@ pub(crate) fn text(
   database  {database}
   data      {data}
   tables    {tables}
+  book      {book}
   model     {model}
 
 Try it:

@@ -21,7 +21,7 @@ use local::{
 };
 use tokio::task::block_in_place;
 
-use crate::{options::Options, report, variables::Variables};
+use crate::{book::Book, options::Options, report, variables::Variables};
 
 const DATABASE: &str = "textbook";
 /// How long functions may take to finish their requests.
@@ -41,6 +41,7 @@ impl Stack {
         let routes = Routes::read(root)?;
         let mut variables = Variables::read(root)?;
         let listeners = gateway::bind(options.port).await?;
+        let book = Book::choose(options, root, &mut variables)?;
         let binaries = block_in_place(|| build(root))?;
 
         let server = block_in_place(|| database(options, root, &mut variables))?;
@@ -70,9 +71,11 @@ impl Stack {
             &routes,
             &variables,
             &tables,
+            book.url(),
             server.as_ref(),
             model.as_ref(),
         );
+        let settings = variables.clone();
         let environment = Environment::Inherited(variables.into_pairs());
         let log = Arc::new(report::log_line);
         let functions = Arc::new(Functions::new(
@@ -86,10 +89,12 @@ impl Stack {
         let gateway = gateway::serve(
             listeners,
             &root.join("public"),
+            &book.folder,
             routes,
             Arc::clone(&functions),
         )?;
         report::say(&report);
+        book.index(&binaries, root, &settings);
         Ok(Self {
             gateway,
             functions,

@@ -54,7 +54,7 @@ async fn site() -> Result<Site> {
     let listeners = gateway::bind(0).await?;
     let port = listeners[0].local_addr()?.port();
     let public = root.path().join("public");
-    let gateway = gateway::serve(listeners, &public, routes, Arc::clone(&functions))?;
+    let gateway = gateway::serve(listeners, &public, &public, routes, Arc::clone(&functions))?;
     Ok(Site {
         url: format!("http://127.0.0.1:{port}"),
         client: Client::builder().no_proxy().build()?,

@@ -104,7 +104,8 @@ impl Site {
         let listeners = gateway::bind(0).await.unwrap();
         let port = listeners[0].local_addr().unwrap().port();
         let public = root.join("public");
-        let gateway = gateway::serve(listeners, &public, routes, Arc::clone(&functions)).unwrap();
+        let gateway =
+            gateway::serve(listeners, &public, &public, routes, Arc::clone(&functions)).unwrap();
         Self {
             url: format!("http://127.0.0.1:{port}"),
             _functions: functions,

@@ -1,0 +1,97 @@
+//! The book that `cargo dev` answers from: the one that is asked for, or a short sample.
+//!
+//! Owns where it lies and that it is indexed; reading it is the program `book`'s.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Result, ensure};
+use local::gateway;
+use tokio::process::Command;
+
+use crate::{options::Options, report, variables::Variables};
+
+pub(crate) struct Book {
+    /// What is served on this machine.
+    pub(crate) folder: PathBuf,
+    url: String,
+    /// Whether it is read from that folder.
+    is_folder: bool,
+}
+
+impl Book {
+    /// Chooses the book and tells the functions of it.
+    pub(crate) fn choose(
+        options: &Options,
+        root: &Path,
+        variables: &mut Variables,
+    ) -> Result<Self> {
+        let sample = root.join("local/book");
+        let place = options.book.clone().or_else(|| variables.get("BOOK_URL"));
+        let here = format!("http://localhost:{}{}/", options.port, gateway::BOOK);
+        let book = match place {
+            None => Self {
+                folder: sample,
+                url: here,
+                is_folder: true,
+            },
+            Some(url) if url.contains("://") => Self {
+                folder: sample,
+                url,
+                is_folder: false,
+            },
+            Some(folder) => {
+                let folder = PathBuf::from(folder);
+                ensure!(
+                    folder.is_dir(),
+                    "--book {}: there is no such folder",
+                    folder.display()
+                );
+                Self {
+                    folder,
+                    url: here,
+                    is_folder: true,
+                }
+            }
+        };
+        variables.set("BOOK_URL", &book.url);
+        // Embeddings cost money: only where somebody has asked for them.
+        if variables.get("EMBEDDING_MODEL").is_none() {
+            variables.set("EMBEDDING_MODEL", "");
+        }
+        Ok(book)
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Brings its index up to date, and says what came of it. Nobody waits for it.
+    pub(crate) fn index(&self, binaries: &Path, root: &Path, variables: &Variables) {
+        let mut command = Command::new(binaries.join("book"));
+        command
+            .arg("index")
+            .envs(variables.clone().into_pairs())
+            .current_dir(root)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        if self.is_folder {
+            command.arg("--folder").arg(&self.folder);
+            command.args(["--site-url", &self.url]);
+        }
+        tokio::spawn(async move {
+            match command.output().await {
+                Ok(output) => {
+                    for text in [output.stdout, output.stderr] {
+                        for line in String::from_utf8_lossy(&text).lines() {
+                            report::log_line("book", line);
+                        }
+                    }
+                }
+                Err(error) => report::log_line("book", &format!("cannot be indexed: {error}")),
+            }
+        });
+    }
+}
