@@ -2,4 +2,5 @@
 
 mod generators;
 mod hostile;
+mod program;
 mod server;
