@@ -2,5 +2,6 @@
 
 mod generators;
 mod hostile;
+mod owner;
 mod program;
 mod server;

@@ -2,121 +2,15 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::owner::{BOOK, Owner, book, provider};
 use crate::harness::Database;
-
-const BOOK: &str = "https://book.example/book/";
-
-/// A run that has ended.
-struct Run {
-    code: i32,
-    out: String,
-    error: String,
-}
-
-impl Run {
-    fn done(self) -> String {
-        assert_eq!(self.code, 0, "{}{}", self.out, self.error);
-        self.out
-    }
-
-    fn failed(self, code: i32) -> String {
-        assert_eq!(self.code, code, "{}{}", self.out, self.error);
-        assert_eq!(self.out, "");
-        self.error
-    }
-}
-
-/// Runs the program with these settings alone.
-fn book(settings: &[(&str, &str)], arguments: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_book"))
-        .args(arguments)
-        .env_clear()
-        .envs(settings.iter().copied())
-        .current_dir(std::env::temp_dir())
-        .output()
-        .unwrap();
-    Run {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        error: String::from_utf8(output.stderr).unwrap(),
-    }
-}
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories/book/fixtures/mdbook")
-}
-
-/// A book of an owner, built into a folder, with a database for its index.
-struct Owner {
-    folder: tempfile::TempDir,
-    database: Database,
-}
-
-impl Owner {
-    async fn new(pages: usize) -> Self {
-        let owner = Self {
-            folder: tempfile::tempdir().unwrap(),
-            database: Database::new().await,
-        };
-        owner.write(
-            "index.html",
-            "The first page of a book about walking machines.",
-        );
-        for n in 1..pages {
-            owner.write(
-                &format!("{n}.html"),
-                &format!("Chapter {n} is about the number {n}."),
-            );
-        }
-        owner.list();
-        owner
-    }
-
-    fn write(&self, file: &str, text: &str) {
-        let html = format!(
-            "<html lang=en><head><title>{file}</title></head>
-             <body><main><h1>{file}</h1><p>{text}</p></main></body></html>"
-        );
-        std::fs::write(self.folder.path().join(file), html).unwrap();
-    }
-
-    fn remove(&self, file: &str) {
-        std::fs::remove_file(self.folder.path().join(file)).unwrap();
-    }
-
-    /// Writes the sitemap of what is there.
-    fn list(&self) {
-        let files = std::fs::read_dir(self.folder.path()).unwrap();
-        let mut names: Vec<String> = files
-            .map(|file| file.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.ends_with(".html"))
-            .collect();
-        names.sort();
-        let pages = names
-            .iter()
-            .map(|name| format!("<url><loc>{BOOK}{name}</loc></url>"));
-        let sitemap = format!("<urlset>{}</urlset>", pages.collect::<String>());
-        std::fs::write(self.folder.path().join("sitemap.xml"), sitemap).unwrap();
-    }
-
-    fn run(&self, arguments: &[&str]) -> Run {
-        let settings = [("DATABASE_URL", &*self.database.url), ("BOOK_URL", BOOK)];
-        book(&settings, arguments)
-    }
-
-    fn index(&self, more: &[&str]) -> Run {
-        let folder = self.folder.path().to_str().unwrap();
-        self.run(&[&["index", "--folder", folder], more].concat())
-    }
-
-    fn check(&self) -> Value {
-        serde_json::from_str(&self.run(&["check", "--json"]).done()).unwrap()
-    }
 }
 
 #[derive(Deserialize)]
@@ -251,21 +145,40 @@ async fn a_dry_run_counts_the_texts_that_have_no_vector_yet() {
 }
 
 #[tokio::test]
-async fn an_indexing_that_would_cost_too_much_is_refused() {
-    let owner = Owner::new(3).await;
-    let folder = owner.folder.path().to_str().unwrap();
+async fn with_a_key_each_new_text_is_embedded_and_what_that_took_is_told() {
+    let owner = Owner::new(4).await;
+    // The second request finds nobody.
+    let provider = provider(1);
     let settings = [
-        ("DATABASE_URL", &*owner.database.url),
-        ("BOOK_URL", BOOK),
         ("OPENAI_API_KEY", "sk-test"),
-        ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1"),
+        ("OPENAI_BASE_URL", &provider),
     ];
-    let run = book(&settings, &["index", "--folder", folder, "--max-cost", "0"]);
-    let error = run.failed(1);
+    let error = owner.index_with(&settings, &["--max-cost", "0"]).failed(1);
     assert!(
         error.contains("may cost $0.00") && error.contains("--no-embed"),
         "{error}"
     );
+
+    let report = owner.index_with(&settings, &[]).done();
+    let vectors = "Vectors: 4 texts embedded, 100 tokens, less than $0.01.";
+    assert!(report.contains(vectors), "{report}");
+    assert_eq!(owner.check()["without_vector"], 0);
+    let spent = owner.database.rows("select sum(nanos) from spending").await;
+    assert_eq!(spent[0][0], "2000");
+    let report = owner.index_with(&settings, &[]).done();
+    assert!(
+        !report.contains("Vectors") && !report.contains("Warning"),
+        "{report}"
+    );
+
+    owner.write("1.html", "It says something else now.");
+    let report = owner.index_with(&settings, &[]).done();
+    assert!(report.contains("0 new, 1 changed, 0 gone"), "{report}");
+    assert!(
+        report.contains("Warning: ") && report.contains("1 of 1 new texts"),
+        "{report}"
+    );
+    assert_eq!(owner.check()["without_vector"], 1);
 }
 
 #[tokio::test]
