@@ -3,3 +3,5 @@
 mod generators;
 mod hostile;
 mod indexing;
+mod owner;
+mod program;

@@ -1,7 +1,7 @@
 //! What of a page is its text: every selector and every kind of element that this module knows.
 //!
 //! The lists were measured on the output of twelve generators and themes; the fixtures in
-//! `tests/books` fail without them. A site's own come on top, from [`Options`].
+//! `tests/stories/book` fail without them. A site's own come on top, from [`Options`].
 
 use scraper::{ElementRef, Html, Selector};
 

@@ -1,0 +1,452 @@
+//! The operator's program `book`: what it says, what it prints for other programs, and how it ends.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::owner::{BOOK, Owner, book, provider};
+use crate::harness::Database;
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories/book/fixtures/mdbook")
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    origin: String,
+    base: String,
+    pages: Vec<ExpectedPage>,
+}
+
+#[derive(Deserialize)]
+struct ExpectedPage {
+    url: String,
+    title: String,
+}
+
+#[test]
+fn without_a_database_a_dry_run_prints_each_piece_of_the_book_as_a_line_of_json() {
+    let expected = std::fs::read_to_string(fixture().join("expected.json")).unwrap();
+    let expected: Expected = serde_json::from_str(&expected).unwrap();
+    let site = fixture().join("site");
+    let address = format!("{}{}", expected.origin, expected.base);
+    let run = book(
+        &[],
+        &[
+            "index",
+            "--dry-run",
+            "--json",
+            "--folder",
+            site.to_str().unwrap(),
+            "--site-url",
+            &address,
+        ],
+    );
+    let out = run.done();
+    let mut pages = HashSet::new();
+    for line in out.lines() {
+        let keys: Vec<usize> = [
+            "{\"url\":",
+            ",\"title\":",
+            ",\"trail\":[",
+            ",\"text\":",
+            ",\"lang\":",
+        ]
+        .iter()
+        .map(|key| line.find(key).unwrap())
+        .collect();
+        assert!(keys[0] == 0 && keys.is_sorted(), "{line}");
+        let piece: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(piece.as_object().unwrap().len(), 5, "{line}");
+        let url = piece["url"].as_str().unwrap();
+        let page = url
+            .split('#')
+            .next()
+            .unwrap()
+            .strip_prefix(&expected.origin);
+        pages.insert((
+            page.unwrap().to_owned(),
+            piece["title"].as_str().unwrap().to_owned(),
+        ));
+    }
+    let wanted = expected
+        .pages
+        .into_iter()
+        .map(|page| (page.url, page.title));
+    assert_eq!(pages, wanted.collect());
+    assert!(out.contains("\"url\":\"https://book.example/book/#who-should-read-this\""));
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
+    let owner = Owner::new(5).await;
+    let plan = owner.index(&["--dry-run"]).done();
+    assert!(
+        plan.contains("would have 5 pages with text, in 5 pieces"),
+        "{plan}"
+    );
+    assert!(
+        plan.contains("5 new, 0 changed, 0 gone, 0 unchanged"),
+        "{plan}"
+    );
+    assert!(plan.contains("To embed: 5 texts"), "{plan}");
+    let rows = owner.database.rows("select * from book_versions").await;
+    assert!(rows.is_empty(), "{rows:?}");
+
+    owner.index(&["--no-embed"]).done();
+    owner.write("1.html", "It says something else now.");
+    owner.write("new.html", "A page that was not there before.");
+    owner.remove("2.html");
+    owner.list();
+    let plan = owner.index(&["--dry-run"]).done();
+    assert!(
+        plan.contains("would have 5 pages with text, in 5 pieces"),
+        "{plan}"
+    );
+    assert!(
+        plan.contains("1 new, 1 changed, 1 gone, 3 unchanged"),
+        "{plan}"
+    );
+    assert!(plan.contains("To embed: 5 texts"), "{plan}");
+    let plan = owner
+        .index(&["--dry-run", "--no-embed", "--exclude", "/book/"])
+        .failed(1);
+    assert!(plan.contains("no page has any text"), "{plan}");
+    assert_eq!(owner.check()["pages"], 5, "it is what it was");
+}
+
+#[tokio::test]
+async fn a_dry_run_counts_the_texts_that_have_no_vector_yet() {
+    let owner = Owner::new(4).await;
+    owner.index(&[]).done();
+    owner
+        .database
+        .rows(
+            "insert into book_vectors
+             select hash, 'text-embedding-3-small', array_fill(0.1, array[512])::vector::halfvec
+             from book_chunks where url <> '/book/3.html'",
+        )
+        .await;
+    owner.write("1.html", "It says something else now.");
+    let plan = owner.index(&["--dry-run", "--max-cost", "0"]).done();
+    assert!(
+        plan.contains("0 new, 1 changed, 0 gone, 3 unchanged"),
+        "{plan}"
+    );
+    assert!(plan.contains("To embed: 2 texts"), "{plan}");
+    assert!(
+        plan.contains("It would be refused, for it may cost $0.00"),
+        "{plan}"
+    );
+    let check = owner.check();
+    assert_eq!(check["without_vector"], 1, "{check}");
+}
+
+#[tokio::test]
+async fn with_a_key_each_new_text_is_embedded_and_what_that_took_is_told() {
+    let owner = Owner::new(4).await;
+    // The second request finds nobody.
+    let provider = provider(1);
+    let settings = [
+        ("OPENAI_API_KEY", "sk-test"),
+        ("OPENAI_BASE_URL", &provider),
+    ];
+    let error = owner.index_with(&settings, &["--max-cost", "0"]).failed(1);
+    assert!(
+        error.contains("may cost $0.00") && error.contains("--no-embed"),
+        "{error}"
+    );
+
+    let report = owner.index_with(&settings, &[]).done();
+    let vectors = "Vectors: 4 texts embedded, 100 tokens, less than $0.01.";
+    assert!(report.contains(vectors), "{report}");
+    assert_eq!(owner.check()["without_vector"], 0);
+    let spent = owner.database.rows("select sum(nanos) from spending").await;
+    assert_eq!(spent[0][0], "2000");
+    let report = owner.index_with(&settings, &[]).done();
+    assert!(
+        !report.contains("Vectors") && !report.contains("Warning"),
+        "{report}"
+    );
+
+    owner.write("1.html", "It says something else now.");
+    let report = owner.index_with(&settings, &[]).done();
+    assert!(report.contains("0 new, 1 changed, 0 gone"), "{report}");
+    assert!(
+        report.contains("Warning: ") && report.contains("1 of 1 new texts"),
+        "{report}"
+    );
+    assert_eq!(owner.check()["without_vector"], 1);
+}
+
+#[tokio::test]
+async fn a_book_is_indexed_from_a_folder_and_the_second_time_nothing_is_new() {
+    let database = Database::new().await;
+    let settings = [("DATABASE_URL", &*database.url), ("BOOK_URL", BOOK)];
+    let site = fixture().join("site");
+    let index = ["index", "--folder", site.to_str().unwrap()];
+    let first = book(&settings, &index);
+    assert!(
+        first
+            .error
+            .contains("by its words alone: set OPENAI_API_KEY"),
+        "{}",
+        first.error
+    );
+    let first = first.done();
+    assert!(first.contains("is in place: 9 pages with text"), "{first}");
+    assert!(first.contains("11 new, 0 changed, 0 gone"), "{first}");
+    assert!(
+        first.contains("it is marked noindex (1):\n  /book/print.html\n"),
+        "{first}"
+    );
+    assert!(
+        first.contains("it repeats another page (1):\n  /book/intro.html"),
+        "{first}"
+    );
+
+    let versions = "select id from book_versions";
+    let before = database.rows(versions).await;
+    let second = book(&settings, &index).done();
+    assert!(
+        second.contains("is up to date: 9 pages with text"),
+        "{second}"
+    );
+    assert!(second.contains("0 new, 0 changed, 0 gone"), "{second}");
+    assert_eq!(database.rows(versions).await, before, "no version was made");
+
+    let json = book(&settings, &[&index[..], &["--json"]].concat()).done();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["done"], true);
+    assert_eq!((&json["url"], &json["pages"]), (&BOOK.into(), &9.into()));
+    assert_eq!(json["dollars"], 0.0);
+    let plan = book(&settings, &[&index[..], &["--dry-run"]].concat()).done();
+    assert!(
+        plan.contains("0 new, 0 changed, 0 gone, 11 unchanged"),
+        "{plan}"
+    );
+}
+
+#[tokio::test]
+async fn a_page_that_changed_and_one_that_is_gone_are_told() {
+    let owner = Owner::new(6).await;
+    owner.index(&[]).done();
+    owner.write("1.html", "It says something else now.");
+    owner.remove("2.html");
+    owner.list();
+    let report = owner.index(&[]).done();
+    assert!(
+        report.contains("is in place: 5 pages with text"),
+        "{report}"
+    );
+    assert!(report.contains("0 new, 1 changed, 1 gone"), "{report}");
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_read_is_a_line_and_stays_as_it_was() {
+    let owner = Owner::new(4).await;
+    owner.index(&[]).done();
+    owner.write("1.html", &"long ".repeat(1_100_000));
+    let report = owner.index(&[]).done();
+    assert!(
+        report.contains("\nNot read: /book/1.html: it is larger than"),
+        "{report}"
+    );
+    assert!(
+        report.contains("is up to date: 4 pages with text"),
+        "{report}"
+    );
+}
+
+#[tokio::test]
+async fn a_book_that_has_lost_much_is_put_in_place_only_where_that_is_said() {
+    let owner = Owner::new(6).await;
+    owner.index(&[]).done();
+    for n in 1..4 {
+        owner.remove(&format!("{n}.html"));
+    }
+    owner.list();
+    let plan = owner.index(&["--dry-run"]).done();
+    assert!(
+        plan.contains("It would be refused, for the index has 6 pieces now"),
+        "{plan}"
+    );
+    let error = owner.index(&[]).failed(1);
+    assert!(
+        error.contains("only 3 pieces of text left, of 6"),
+        "{error}"
+    );
+    assert!(error.contains("--accept-loss"), "{error}");
+    assert_eq!(owner.check()["pages"], 6);
+    let report = owner.index(&["--accept-loss"]).done();
+    assert!(
+        report.contains("is in place: 3 pages with text"),
+        "{report}"
+    );
+}
+
+#[tokio::test]
+async fn a_book_that_is_drawn_in_the_browser_ends_with_3_and_both_ways_out() {
+    let owner = Owner::new(6).await;
+    owner.index(&[]).done();
+    for n in 1..6 {
+        owner.write(&format!("{n}.html"), "");
+    }
+    for more in [&[][..], &["--dry-run"], &["--dry-run", "--json"]] {
+        let error = owner.index(more).failed(3);
+        assert!(error.contains("drawn in the browser"), "{error}");
+        assert!(
+            error.contains("let the gate through while the site is built"),
+            "{error}"
+        );
+        assert!(error.contains("build a copy without the gate"), "{error}");
+    }
+    assert_eq!(owner.check()["pages"], 6, "the index stays as it is");
+}
+
+#[tokio::test]
+async fn what_is_read_and_left_out_can_be_said_for_one_time() {
+    let owner = Owner::new(4).await;
+    owner
+        .index(&["--exclude", "/book/1", "--exclude", "/book/2"])
+        .done();
+    assert_eq!(owner.check()["pages"], 2);
+    owner
+        .index(&["--include", "/book/3", "--accept-loss"])
+        .done();
+    assert_eq!(owner.check()["pages"], 1);
+    assert_eq!(owner.check()["same_rules"], true);
+    owner.index(&["--drop", ".quiz"]).done();
+    assert_eq!(owner.check()["same_rules"], false);
+    let error = owner.index(&["--select", "<main>"]).failed(1);
+    assert!(error.contains("is not a CSS selector"), "{error}");
+}
+
+#[tokio::test]
+async fn the_index_of_a_book_is_looked_at_and_forgotten() {
+    let owner = Owner::new(3).await;
+    let nothing = owner.run(&["check"]).failed(1);
+    assert!(
+        nothing.contains("there is no index of https://book.example/book/"),
+        "{nothing}"
+    );
+    let nothing = owner.run(&["check", "--json"]);
+    assert_eq!(nothing.code, 1);
+    assert!(nothing.out.contains("\"indexed\":false"), "{}", nothing.out);
+
+    owner.index(&[]).done();
+    let text = owner.run(&["check"]).done();
+    assert!(
+        text.contains("is there: 3 pages, 3 pieces.\nCompared with the book just now"),
+        "{text}"
+    );
+    assert!(
+        text.contains("3 of 3 pieces have no vector of text-embedding-3-small"),
+        "{text}"
+    );
+    owner
+        .database
+        .rows(
+            "insert into book_vectors
+             select hash, 'text-embedding-3-small', array_fill(0.1, array[512])::vector::halfvec
+             from book_chunks",
+        )
+        .await;
+    let text = owner.run(&["check"]).done();
+    assert!(
+        text.contains("Each piece has a vector of text-embedding-3-small"),
+        "{text}"
+    );
+
+    let other = owner
+        .run(&["forget", "--url", "https://book.example/other/"])
+        .done();
+    assert!(
+        other.contains("There is no index of https://book.example/other/"),
+        "{other}"
+    );
+    let gone = owner.run(&["forget"]).done();
+    assert_eq!(
+        gone,
+        "The index of https://book.example/book/ is removed.\n"
+    );
+    for table in ["book_versions", "book_pages", "book_chunks", "book_vectors"] {
+        let rows = owner
+            .database
+            .rows(&format!("select count(*) from {table}"))
+            .await;
+        assert_eq!(rows[0][0], "0", "{table}");
+    }
+}
+
+#[tokio::test]
+async fn an_index_of_another_address_than_that_of_the_settings_is_remarked_on() {
+    let owner = Owner::new(3).await;
+    let run = owner.index(&["--site-url", "https://copy.example/book/", "--dry-run"]);
+    let remark = "questions are answered from the index of BOOK_URL, https://book.example/book/; \
+                  this one is of https://copy.example/book/";
+    assert!(run.error.contains(remark), "{}", run.error);
+}
+
+#[tokio::test]
+async fn what_is_missing_or_wrong_is_a_line_each_by_its_variable() {
+    let wrong = [
+        ("BOOK_URL", "http://book.example/"),
+        ("BOOK_MAX_PAGES", "many"),
+    ];
+    let error = book(&wrong, &["check"]).failed(1);
+    let lines: Vec<&str> = error.lines().collect();
+    assert!(
+        lines[0].starts_with("book: BOOK_URL must be the address"),
+        "{error}"
+    );
+    assert!(
+        lines[1].starts_with("book: BOOK_MAX_PAGES must be"),
+        "{error}"
+    );
+    assert_eq!(lines.len(), 2, "{error}");
+
+    for command in ["index", "check", "forget"] {
+        let error = book(&[], &[command]).failed(1);
+        assert!(error.starts_with("book: BOOK_URL is missing"), "{error}");
+        let error = book(&[("BOOK_URL", BOOK)], &[command]).failed(1);
+        assert!(
+            error.starts_with("book: DATABASE_URL is missing"),
+            "{error}"
+        );
+    }
+    let error = book(&[], &["index", "--dry-run", "--url", "book.example"]).failed(1);
+    assert!(error.contains("is not a URL"), "{error}");
+    let nowhere = [
+        "index",
+        "--dry-run",
+        "--folder",
+        "nowhere",
+        "--site-url",
+        BOOK,
+    ];
+    let error = book(&[], &nowhere).failed(1);
+    assert!(
+        error.contains("--folder: there is no folder nowhere"),
+        "{error}"
+    );
+
+    for usage in [
+        &[][..],
+        &["index", "--site-url", BOOK],
+        &["index", "--max-cost", "much"],
+    ] {
+        book(&[], usage).failed(2);
+    }
+    let empty = Database::empty().await;
+    let settings = [("DATABASE_URL", &*empty.url), ("BOOK_URL", BOOK)];
+    for command in ["check", "forget"] {
+        let error = book(&settings, &[command]).failed(1);
+        assert!(
+            error.contains("run `cargo run --bin migrate` first"),
+            "{error}"
+        );
+    }
+}
