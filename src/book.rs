@@ -4,11 +4,16 @@
 //! takes of it is [`search`] alone.
 //!
 //! - [`pages`]: built HTML in, chunks with addresses and anchors out; knows no database
+//! - [`search`]: a question in, the sections that it is about out: by words, vectors and page
+//! - [`evaluate`]: how well that finds what it should, by questions whose answers are known
+//! - [`language`]: how a text's words are reduced: by its script, then by its `lang`
 
 mod embed;
+pub mod evaluate;
 pub mod index;
-mod language;
+pub mod language;
 pub mod pages;
+pub mod search;
 mod store;
 
 pub use embed::{Embedding, ready as has_vectors};

@@ -2,4 +2,5 @@
 
 mod generators;
 mod hostile;
+mod search;
 mod server;
