@@ -59,3 +59,5 @@ create table book_chunks (
 
 create index book_chunks_words on book_chunks using gin (words);
 create index book_chunks_page on book_chunks (version, page);
+-- Which configurations there are, which a search must know first.
+create index book_chunks_config on book_chunks (version, config);

@@ -4,12 +4,19 @@
 //! takes of it is [`search`] alone.
 //!
 //! - [`pages`]: built HTML in, chunks with addresses and anchors out; knows no database
+//! - [`index`]: a version of it beside the one in use, and then in its place; [`plan`] only says what
+//!   that would do
+//! - [`search`]: a question in, the sections that it is about out: by words, vectors and page
+//! - [`evaluate`]: how well that finds what it should, by questions whose answers are known
+//! - [`language`]: how a text's words are reduced: by its script, then by its `lang`
 
 mod embed;
+pub mod evaluate;
 pub mod index;
-mod language;
+pub mod language;
 pub mod pages;
 pub mod plan;
+pub mod search;
 mod store;
 
 pub use embed::{Embedding, Error as EmbedError, ready as has_vectors, without_vector};

@@ -28,9 +28,10 @@ stored as (
     select
         held.id, $3, position, page, url, title, trail, text, lang, tokens, decode(hash, 'hex'),
         config::regconfig,
-        to_tsvector(
-            config::regconfig, concat_ws(' ', title, array_to_string(trail, ' '), text)
-        )
+        -- The search knows by the weight that a word stands in a heading.
+        setweight(
+            to_tsvector(config::regconfig, concat_ws(' ', title, array_to_string(trail, ' '))), 'A'
+        ) || to_tsvector(config::regconfig, text)
     from held, chunks
     on conflict (version, location, position) do update set
         page = excluded.page, url = excluded.url, title = excluded.title, trail = excluded.trail,

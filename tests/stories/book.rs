@@ -5,3 +5,4 @@ mod hostile;
 mod indexing;
 mod owner;
 mod program;
+mod search;

@@ -1,0 +1,269 @@
+//! The sections of the book that a question is about: one statement, and what is made of its rows.
+//!
+//! How they are found stands in `search.sql`; docs/search.md says what each part of it is worth. The
+//! statement works without the extension for vectors: what needs it is put in only where the question
+//! comes with a vector.
+//!
+//! Never calls a model, and never writes.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use url::Url;
+
+use crate::database::{Database, Error, Parameter, Statement};
+
+const SEARCH_SQL: &str = include_str!("search.sql");
+
+/// Without vectors.
+const NO_VECTORS: &str = "select 0::bigint, 0::bigint where false";
+
+/// Exact, because a book is small: an index would be no faster, and would miss some. The parameter is
+/// text, whose type is the same everywhere, and is cast once, not once a row.
+const BY_VECTOR: &str = "
+    select * from (
+        select chunk.id, row_number() over (order by vector <=> asked, chunk.id) as place
+        from (select $8::text::halfvec as asked offset 0) question,
+            book_chunks chunk join book_vectors using (hash)
+        where model = $9 and version = (select id from version)
+    ) nearest
+    where place <= 100 or id in (select id from page)
+";
+
+static BY_WORDS: LazyLock<Statement> = LazyLock::new(|| statement("search book", NO_VECTORS));
+
+static BY_WORDS_AND_VECTOR: LazyLock<Statement> =
+    LazyLock::new(|| statement("search book and vectors", BY_VECTOR));
+
+fn statement(name: &'static str, vectors: &str) -> Statement {
+    Statement {
+        name,
+        sql: Cow::Owned(SEARCH_SQL.replace("{vectors}", vectors)),
+    }
+}
+
+/// How many of eight sections are kept for the reader's page.
+const KEPT_OF_EIGHT: usize = 3;
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'a> {
+    /// The address of the book.
+    pub book: &'a Url,
+    /// What the reader asks.
+    pub question: &'a str,
+    /// The question before it in the conversation: without it, "explain that more simply" finds
+    /// nothing.
+    pub before: Option<&'a str>,
+    /// The page that the reader is on: a path or an address; a wrong one costs nothing.
+    pub page: Option<&'a str>,
+    /// The language of that page.
+    pub lang: Option<&'a str>,
+    /// The question's vector; the database must have a place for vectors.
+    pub vector: Option<Vector<'a>>,
+    /// At most so many sections.
+    pub sections: usize,
+    /// At most so many characters of text.
+    pub max_chars: usize,
+}
+
+/// A question as a model has embedded it.
+#[derive(Debug, Clone, Copy)]
+pub struct Vector<'a> {
+    /// As many numbers as `book_vectors` takes.
+    pub numbers: &'a [f32],
+    /// The model that embedded the book too.
+    pub model: &'a str,
+}
+
+/// A section of the book, or what of it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Its whole address.
+    pub url: String,
+    /// The page's title.
+    pub title: String,
+    /// The headings above the text, outermost first, without the page's title.
+    pub trail: Vec<String>,
+    /// Its pieces in the order of the page; `[…]` stands for what was left out between two of them.
+    pub text: String,
+    /// The `lang` of the page.
+    pub lang: String,
+    /// The path of the page.
+    pub page: String,
+}
+
+/// The sections that a question is about, best first; none without an active index of this book.
+///
+/// A section is what one address leads to. Its best piece is taken before any other piece of another
+/// section, so that [`Query::max_chars`] cuts repetition first; a piece that does not fit is left out
+/// whole.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn search(database: &Database, query: &Query<'_>) -> Result<Vec<Section>, Error> {
+    let page = query.page.map(|page| spellings(path(page)));
+    let lang = query.lang.and_then(primary);
+    let sections = i64::try_from(query.sections).unwrap_or(i64::MAX / 4);
+    // The text of a parameter cannot hold NUL.
+    let question = query.question.replace('\0', " ");
+    let before = query.before.map(|before| before.replace('\0', " "));
+    let kept = match page {
+        Some(_) => i64::try_from(query.sections * KEPT_OF_EIGHT / 8).unwrap_or(0),
+        None => 0,
+    };
+    let book = query.book.as_str();
+    let mut parameters: Vec<Parameter<'_>> = vec![
+        (&book, Type::TEXT),
+        (&question, Type::TEXT),
+        (&before, Type::TEXT),
+        (&page, Type::TEXT_ARRAY),
+        (&lang, Type::TEXT),
+        (&sections, Type::INT8),
+        (&kept, Type::INT8),
+    ];
+    let vector = query.vector.map(|vector| (vector.text(), vector.model));
+    let rows = match &vector {
+        None => database.query(&BY_WORDS, &parameters).await?,
+        Some((numbers, model)) => {
+            parameters.extend([(numbers as _, Type::TEXT), (model as _, Type::TEXT)]);
+            database.query(&BY_WORDS_AND_VECTOR, &parameters).await?
+        }
+    };
+    Ok(join(query, &rows))
+}
+
+impl Vector<'_> {
+    /// As pgvector reads it.
+    fn text(&self) -> String {
+        let numbers: Vec<String> = self.numbers.iter().map(f32::to_string).collect();
+        format!("[{}]", numbers.join(","))
+    }
+}
+
+/// A piece that was found.
+struct Piece<'a> {
+    position: i32,
+    text: &'a str,
+}
+
+/// The rows as sections, in the order of each section's first row.
+fn join(query: &Query<'_>, rows: &[Row]) -> Vec<Section> {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut found: Vec<(&Row, Vec<Piece<'_>>)> = Vec::new();
+    let mut left = query.max_chars;
+    for row in rows {
+        let piece = Piece {
+            position: row.get("position"),
+            text: row.get("content"),
+        };
+        let Some(rest) = left.checked_sub(piece.text.chars().count()) else {
+            continue;
+        };
+        left = rest;
+        let place = *places.entry(row.get("url")).or_insert(found.len());
+        match found.get_mut(place) {
+            Some((_, pieces)) => pieces.push(piece),
+            None => found.push((row, vec![piece])),
+        }
+    }
+    let sections = found.into_iter().map(|(row, pieces)| Section {
+        url: absolute(query.book, row.get("url")),
+        title: row.get("title"),
+        trail: row.get("trail"),
+        text: text(pieces),
+        lang: row.get("lang"),
+        page: row.get("page"),
+    });
+    sections.collect()
+}
+
+/// The pieces in the order of the page.
+fn text(mut pieces: Vec<Piece<'_>>) -> String {
+    pieces.sort_by_key(|piece| piece.position);
+    let mut text = String::new();
+    let mut next = None;
+    for piece in pieces {
+        match next {
+            None => {}
+            Some(next) if next == piece.position => text.push_str("\n\n"),
+            Some(_) => text.push_str("\n\n[…]\n\n"),
+        }
+        text.push_str(piece.text);
+        next = Some(piece.position + 1);
+    }
+    text
+}
+
+/// The address of a path of the book.
+fn absolute(book: &Url, path: &str) -> String {
+    // A path that a page gave for itself leads nowhere else, even if it begins with two slashes.
+    format!("{}{path}", book.origin().ascii_serialization())
+}
+
+/// The path of an address or a path, without query and fragment.
+pub(super) fn path(page: &str) -> &str {
+    let page = page.trim();
+    let page = match page.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),
+        None => page,
+    };
+    page.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// All the ways in which sites write the path of one page.
+fn spellings(path: &str) -> Vec<String> {
+    let path = path.replace('\0', "");
+    let stem = path.strip_suffix('/').unwrap_or(&path);
+    let stem = stem.strip_suffix(".html").unwrap_or(stem);
+    let stem = stem.strip_suffix("/index").unwrap_or(stem);
+    let ends = ["", "/", ".html", "/index.html", "/index"];
+    ends.map(|end| format!("{stem}{end}")).into()
+}
+
+/// The primary subtag of a language.
+fn primary(lang: &str) -> Option<String> {
+    let primary = lang.trim().split(['-', '_']).next()?;
+    let known = !primary.is_empty() && primary.bytes().all(|byte| byte.is_ascii_alphabetic());
+    known.then(|| primary.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_known_by_any_of_its_spellings() {
+        for page in [
+            "/b/x",
+            "/b/x/",
+            "/b/x.html",
+            "/b/x/index.html?q#f",
+            "https://b.example/b/x#f",
+        ] {
+            let spellings = spellings(path(page));
+            for expected in ["/b/x", "/b/x/", "/b/x.html", "/b/x/index.html"] {
+                assert!(spellings.iter().any(|it| it == expected), "{page}");
+            }
+        }
+        assert!(spellings(path("https://b.example")).contains(&"/".into()));
+    }
+
+    #[test]
+    fn pieces_that_follow_each_other_are_one_text() {
+        let piece = |position, text| Piece { position, text };
+        assert_eq!(text(vec![piece(3, "b"), piece(2, "a")]), "a\n\nb");
+        assert_eq!(text(vec![piece(2, "a"), piece(4, "c")]), "a\n\n[…]\n\nc");
+    }
+
+    #[test]
+    fn a_language_is_its_primary_subtag() {
+        assert_eq!(primary("EN-us").as_deref(), Some("en"));
+        assert_eq!(primary(" "), None);
+        assert_eq!(primary("';--"), None);
+    }
+}
