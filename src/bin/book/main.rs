@@ -14,12 +14,14 @@
 #![expect(clippy::print_stdout, reason = "it is a program for a terminal")]
 
 mod check;
+mod evaluate;
 mod failure;
 mod forget;
 mod index;
 mod pieces;
 mod progress;
 mod report;
+mod search;
 
 use std::process::ExitCode;
 
@@ -42,6 +44,8 @@ struct Arguments {
 enum Command {
     Index(index::Arguments),
     Check(check::Arguments),
+    Search(search::Arguments),
+    Evaluate(evaluate::Arguments),
     Forget(forget::Arguments),
 }
 
@@ -51,6 +55,8 @@ impl Command {
         match self {
             Self::Index(arguments) => index::run(arguments, settings).await,
             Self::Check(arguments) => check::run(arguments, settings).await,
+            Self::Search(arguments) => search::run(arguments, settings).await,
+            Self::Evaluate(arguments) => evaluate::run(arguments, settings).await,
             Self::Forget(arguments) => forget::run(arguments, settings).await,
         }
     }

@@ -325,6 +325,50 @@ async fn what_is_read_and_left_out_can_be_said_for_one_time() {
 }
 
 #[tokio::test]
+async fn a_book_is_searched_and_its_search_is_evaluated() {
+    let owner = Owner::new(3).await;
+    let nothing = owner.run(&["search", "page 2"]).failed(1);
+    assert!(nothing.contains("there is no index"), "{nothing}");
+    owner.index(&[]).done();
+    let first = owner
+        .run(&["search", "--json", "What is page 2 about?"])
+        .done();
+    let lines: Vec<serde_json::Value> = first
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let url = lines[0]["url"].as_str().unwrap().to_owned();
+    assert!(url.starts_with("https://book.example/book/"), "{url}");
+    let text = owner.run(&["search", "What is page 2 about?"]).done();
+    assert!(text.starts_with("1. ") && text.contains(&url), "{text}");
+
+    let questions = tempfile::NamedTempFile::new().unwrap();
+    let line = |question: &str, url: &str| {
+        format!("{{\"question\":\"{question}\",\"urls\":[\"{url}\"]}}\n")
+    };
+    let known = line("What is page 2 about?", &url);
+    let unknown = line(
+        "What is page 2 about?",
+        "https://book.example/book/nowhere.html",
+    );
+    std::fs::write(questions.path(), known + &unknown).unwrap();
+    let file = questions.path().to_str().unwrap();
+    let figures = owner.run(&["evaluate", file, "--json"]).done();
+    let figures: serde_json::Value = serde_json::from_str(&figures).unwrap();
+    assert_eq!(figures["all"]["questions"], 2);
+    assert!((figures["all"]["recall_5"].as_f64().unwrap() - 0.5).abs() < 1e-9);
+    assert_eq!(figures["misses"].as_array().unwrap().len(), 1);
+    let table = owner.run(&["evaluate", file]).done();
+    assert!(
+        table.contains("0.500") && table.contains("not found"),
+        "{table}"
+    );
+    std::fs::write(questions.path(), "no json").unwrap();
+    let error = owner.run(&["evaluate", file]).failed(1);
+    assert!(error.contains("line 1"), "{error}");
+}
+
+#[tokio::test]
 async fn the_index_of_a_book_is_looked_at_and_forgotten() {
     let owner = Owner::new(3).await;
     let nothing = owner.run(&["check"]).failed(1);

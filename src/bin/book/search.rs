@@ -1,0 +1,117 @@
+//! `book search`: the sections that a question would be answered from, best first. Changes nothing.
+
+use clap::Args;
+use serde::Serialize;
+use textbook_chat::book::search::{Query, Section, Vector, search};
+use textbook_chat::book::{self};
+use textbook_chat::config::BookProgram;
+use textbook_chat::llm::Model;
+
+use crate::{Address, Failure, remark};
+
+/// Shows the sections that a question would be answered from
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The question, as a reader would ask it
+    question: String,
+    #[command(flatten)]
+    address: Address,
+    /// The question before it in the conversation
+    #[arg(long, value_name = "QUESTION")]
+    before: Option<String>,
+    /// The page that the reader is on
+    #[arg(long, value_name = "PATH")]
+    page: Option<String>,
+    /// By its words alone, without asking for the question's vector
+    #[arg(long)]
+    no_embed: bool,
+    /// Print each section as a line of JSON instead, in order
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    url: &'a str,
+    title: &'a str,
+    trail: &'a [String],
+    text: &'a str,
+    lang: &'a str,
+}
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    mut settings: BookProgram,
+) -> Result<String, Failure> {
+    let base = arguments.address.base(&settings)?;
+    let database = crate::database(&mut settings)?;
+    if book::active(&database, base.url().as_str())
+        .await?
+        .is_none()
+    {
+        let url = base.url();
+        return Err(Failure::of(format!(
+            "there is no index of {url}: run `cargo run --bin book -- index`"
+        )));
+    }
+    let name = settings.book.embedding_model.as_deref();
+    let name = name.filter(|_| !arguments.no_embed);
+    let model = settings.model.map(Model::new);
+    let mut vector = None;
+    if let (Some(model), Some(name), true) = (&model, name, book::has_vectors(&database).await?) {
+        match model.embed(name, &[&arguments.question]).await {
+            Ok(mut answer) => vector = answer.vectors.pop(),
+            Err(error) => remark(&format!("searched by its words alone: {error}")),
+        }
+    }
+    let query = Query {
+        book: base.url(),
+        question: &arguments.question,
+        before: arguments.before.as_deref(),
+        page: arguments.page.as_deref(),
+        lang: None,
+        vector: vector
+            .as_deref()
+            .zip(name)
+            .map(|(numbers, model)| Vector { numbers, model }),
+        sections: settings.book.sources,
+        max_chars: settings.book.max_chars,
+    };
+    let found = search(&database, &query).await?;
+    Ok(if arguments.json {
+        found.iter().map(line).collect()
+    } else if found.is_empty() {
+        "Nothing in the book has any of these words.\n".into()
+    } else {
+        let numbered = found.iter().enumerate();
+        numbered.map(|(i, section)| text(i + 1, section)).collect()
+    })
+}
+
+fn line(section: &Section) -> String {
+    crate::report::line(&Line {
+        url: &section.url,
+        title: &section.title,
+        trail: &section.trail,
+        text: &section.text,
+        lang: &section.lang,
+    })
+}
+
+/// A section with the beginning of its text.
+fn text(number: usize, section: &Section) -> String {
+    const SHOWN: usize = 200;
+    let mut headings = vec![section.title.as_str()];
+    headings.extend(section.trail.iter().map(String::as_str));
+    let words = section
+        .text
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let mut shown: String = words.chars().take(SHOWN).collect();
+    if shown.len() < words.len() {
+        shown.push('…');
+    }
+    let headings = headings.join(" > ");
+    format!("{number}. {headings}\n   {}\n   {shown}\n", section.url)
+}
