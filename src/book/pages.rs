@@ -256,7 +256,13 @@ pub enum Error {
         /// The path of a page.
         first: String,
     },
-    /// Every page was skipped or failed.
+    /// Every page failed.
+    #[error(
+        "none of {0} pages can be read; the first is {1}: {2}. If the pages are read from a folder, \
+         it must be what lies at the book's address"
+    )]
+    NoPage(usize, String, String),
+    /// Every page was skipped.
     #[error("no page has any text: {0} were asked for")]
     Empty(usize),
     /// The built pages are empty.

@@ -19,9 +19,9 @@ pub(crate) struct Display {
 impl Display {
     pub(crate) fn new() -> Self {
         let bar = stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.set_message("Reading the book");
-            bar.set_style(style("{spinner} {msg}"));
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+                .with_style(style("{spinner} {msg}"))
+                .with_message("reading the book");
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });

@@ -223,7 +223,7 @@ impl Reader<'_> {
                 .for_each(|path| queue.add(path)),
             None => queue.add(self.base.path()),
         }
-        let mut asked = 0;
+        let (mut asked, mut any) = (0, false);
         while !queue.next.is_empty() {
             let mut paths = mem::take(&mut queue.next);
             let room = self.options.limits.pages - asked;
@@ -267,12 +267,17 @@ impl Reader<'_> {
                         }
                     }
                 };
+                any = true;
                 self.follow(found.facts(), listed.is_some(), &mut queue);
                 // The first page is read for its links even where it is not wanted itself.
                 if self.wants(&found.facts().url) && self.found.send(found).await.is_err() {
                     return Ok(crawl);
                 }
             }
+        }
+        if !any && crawl.left == 0 && asked > 0 && !crawl.problems.is_empty() {
+            let Problem { url, reason } = crawl.problems.swap_remove(0);
+            return Err(Error::NoPage(asked, url, reason));
         }
         Ok(crawl)
     }

@@ -261,6 +261,20 @@ async fn a_page_that_cannot_be_read_is_a_line_and_stays_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_not_what_lies_at_the_address_is_told_by_its_first_page() {
+    let owner = Owner::new(4).await;
+    let error = owner
+        .index(&["--site-url", "https://book.example/", "--dry-run"])
+        .failed(1);
+    let told = "none of 4 pages can be read; the first is /book/1.html: there is no such page";
+    assert!(error.contains(told), "{error}");
+    assert!(
+        error.contains("must be what lies at the book's address"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_book_that_has_lost_much_is_put_in_place_only_where_that_is_said() {
     let owner = Owner::new(6).await;
     owner.index(&[]).done();
