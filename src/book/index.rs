@@ -145,7 +145,9 @@ pub async fn index(
         result = indexing.run() => result,
         error = indexing.keep_hold() => Err(error),
     };
-    if let Err(Error::Pages(_)) = &result {
+    let hopeless =
+        |error: &pages::Error| matches!(error, pages::Error::Drawn { .. } | pages::Error::Empty(_));
+    if matches!(&result, Err(Error::Pages(error)) if hopeless(error)) {
         // Nothing of it is worth going on with.
         version.drop(database).await?;
     } else {
