@@ -16,8 +16,10 @@ pub mod index;
 pub mod language;
 pub mod pages;
 pub mod plan;
+mod report;
 pub mod search;
 mod store;
+mod versions;
 
 pub use embed::{Embedding, Error as EmbedError, ready as has_vectors, without_vector};
-pub use store::{Active, active, forget};
+pub use versions::{Active, active, forget};

@@ -10,7 +10,8 @@ use std::fmt::Write;
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
-use super::store::{Active, embedded_text};
+use super::store::embedded_text;
+use super::versions::Active;
 use crate::database::{self, Database, Parameter, Statement};
 use crate::llm::{self, Model};
 

@@ -7,15 +7,16 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::{Instant, sleep};
 
 use super::embed::{self, Embedded, Embedding};
-use super::pages::{self, Base, Crawl, Facts, Found, Known, Options, Problem, Skip, Source, judge};
+use super::pages::{self, Base, Crawl, Facts, Found, Known, Options, Skip, Source, judge};
 use super::store::{self, Version};
-use crate::database::{self, Database};
+use super::versions;
+use crate::database::Database;
+
+pub use super::report::{Error, Progress, Report};
 
 /// Raised when the same HTML would be read otherwise: pages are then not taken over.
 const READER: u32 = 1;
@@ -41,80 +42,6 @@ pub struct Job<'a> {
     pub accept_loss: bool,
     /// When to stop, and leave the rest to the next time.
     pub until: Option<Instant>,
-}
-
-/// How far an indexing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// Pages that were read.
-    Read(usize),
-    /// Texts that were embedded, of how many.
-    Embedded(u64, u64),
-}
-
-/// What an indexing has done.
-#[derive(Debug, Default, Serialize)]
-pub struct Report {
-    /// The book is in place as it is. Otherwise time was too short: the next time goes on.
-    pub done: bool,
-    /// Pages that could not be asked for yet.
-    pub left: usize,
-    /// Pages in the index.
-    pub pages: u64,
-    /// Pieces in the index.
-    pub chunks: u64,
-    /// Pages that were not there before.
-    pub new: usize,
-    /// Pages that are there otherwise, as far as this indexing has read them.
-    pub changed: usize,
-    /// Pages that are not there any more.
-    pub gone: usize,
-    /// Texts that were embedded.
-    pub embedded: u64,
-    /// Requests for embeddings.
-    pub embedding_calls: u64,
-    /// Tokens of these.
-    pub tokens: u64,
-    /// Pages that give nothing, and why.
-    pub skipped: Vec<(String, Skip)>,
-    /// Pages that could not be read; what was known of them stays.
-    pub problems: Vec<Problem>,
-    /// What the owner should know of it.
-    pub warning: Option<String>,
-}
-
-/// Why there is no new version.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The database.
-    #[error(transparent)]
-    Database(#[from] database::Error),
-    /// The book cannot be read, or should not be put in place.
-    #[error(transparent)]
-    Pages(#[from] pages::Error),
-    /// Embedding it costs too much.
-    #[error(transparent)]
-    Embed(#[from] embed::Error),
-    /// Another indexing is at work.
-    #[error(
-        "another indexing of this book is at work; if it has died, try again after {} UTC",
-        .0.format("%H:%M:%S")
-    )]
-    Busy(DateTime<Utc>),
-    /// Another indexing has taken over, for this one did not show itself for too long.
-    #[error("another indexing of this book has taken over")]
-    TakenOver,
-    /// Much of the book is gone.
-    #[error(
-        "the book has only {now} pieces of text left, of {before}: the index stays as it is. If that \
-         is right, say so (--accept-loss, or ?accept_loss=1)"
-    )]
-    Lost {
-        /// Chunks of the version in use.
-        before: u64,
-        /// Chunks of the new one.
-        now: u64,
-    },
 }
 
 /// Brings the index up to date.
@@ -153,7 +80,7 @@ pub async fn index(
     } else {
         version.release(database).await?;
     }
-    store::sweep(database).await?;
+    versions::sweep(database).await?;
     embed::sweep(database).await?;
     result
 }
@@ -184,9 +111,9 @@ struct Seen {
 impl Indexing<'_> {
     async fn run(&self) -> Result<Report, Error> {
         let (database, job) = (self.database, self.job);
-        let active = store::active(database, self.url).await?;
+        let active = versions::active(database, self.url).await?;
         let before = match &active {
-            Some(active) => store::pages(database, active.id).await?,
+            Some(active) => versions::pages(database, active.id).await?,
             None => Vec::new(),
         };
         let digests: HashMap<String, u64> = before
@@ -200,7 +127,7 @@ impl Indexing<'_> {
         known.extend(taken.map(|it| (it.facts.location.clone(), it.facts)));
         let mut settled = Vec::new();
         let mut begun = HashSet::new();
-        for page in store::pages(database, self.version.id).await? {
+        for page in versions::pages(database, self.version.id).await? {
             begun.insert(page.facts.location.clone());
             if page.fresh {
                 settled.push(page.facts);
@@ -248,17 +175,18 @@ impl Indexing<'_> {
         report.skipped = self.judge(&seen.facts, &locations).await?;
 
         let nothing_new = report.new + report.changed + report.gone == 0;
+        let chunks_before = active.as_ref().map_or(0, |it| it.chunks);
         let as_good = active.filter(|_| nothing_new && settled.is_empty() && same_options);
         if let Some(active) = as_good {
             // It may lack vectors.
             report.embed(self.embed(active.id).await?);
-            store::checked(database, active.id).await?;
+            versions::checked(database, active.id).await?;
             self.version.drop(database).await?;
         } else {
-            let before = active_chunks(database, self.url).await?;
             let (now, _) = self.version.count(database).await?;
-            if !job.accept_loss && loses_much(before, now) {
+            if !job.accept_loss && loses_much(chunks_before, now) {
                 self.version.expire(database).await?;
+                let before = chunks_before;
                 return Err(Error::Lost { before, now });
             }
             report.embed(self.embed(self.version.id).await?);
@@ -267,7 +195,7 @@ impl Indexing<'_> {
             }
         }
         report.done = report.left == 0;
-        if let Some(active) = store::active(database, self.url).await? {
+        if let Some(active) = versions::active(database, self.url).await? {
             (report.pages, report.chunks) = (active.pages, active.chunks);
         }
         Ok(report)
@@ -365,26 +293,11 @@ pub(super) fn loses_much(before: u64, now: u64) -> bool {
     now * 100 < before * KEPT
 }
 
-impl store::Active {
+impl versions::Active {
     /// Whether its pages were read as they would be read now.
     #[must_use]
     pub fn is_read_with(&self, options: &Options) -> bool {
         self.options == options_text(options)
-    }
-}
-
-async fn active_chunks(database: &Database, url: &str) -> Result<u64, Error> {
-    let active = store::active(database, url).await?;
-    Ok(active.map_or(0, |active| active.chunks))
-}
-
-impl Report {
-    fn embed(&mut self, embedded: Embedded) {
-        self.embedded = embedded.texts;
-        self.embedding_calls = embedded.calls;
-        self.tokens = embedded.tokens;
-        self.warning = embedded.warning;
-        self.left += usize::from(embedded.left > 0);
     }
 }
 

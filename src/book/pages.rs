@@ -5,7 +5,8 @@
 //! handed back, and the caller decides what to store.
 //!
 //! ```text
-//! read.rs            which pages there are: sitemap or links; then every page; then the verdict
+//! read.rs            the whole book at once, with the verdict
+//! crawl.rs           which pages there are: sitemap (listed.rs) or links; then every page as it comes
 //!   ├ source.rs      where pages come from: a folder, or the web (web.rs: limits, hops, validators)
 //!   ├ sitemap.rs     the addresses that a sitemap holds
 //!   ├ page.rs        one page: its facts, its chunks, or why it gives none
@@ -21,11 +22,13 @@
 mod address;
 mod blocks;
 mod code;
+mod crawl;
 mod formula;
 mod head;
 mod heading;
 mod judge;
 mod line;
+mod listed;
 mod page;
 mod read;
 mod rules;
@@ -40,9 +43,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use address::Base;
+pub use crawl::{Crawl, Found, Known, crawl};
 pub use judge::{Judgement, judge};
 pub use page::{Unreadable, parse};
-pub use read::{Crawl, Found, Known, Reading, crawl, read};
+pub use read::{Reading, read};
 pub use rules::Rules;
 pub use source::Source;
 pub use split::tokens;

@@ -11,7 +11,8 @@ use tokio_postgres::types::Type;
 use super::embed;
 use super::index::{Error, Progress, loses_much};
 use super::pages::{self, Base, Facts, Found, Known, Options, Page, Problem, Skip, Source};
-use super::store::{self, Active};
+use super::store;
+use super::versions::{self, Active};
 use crate::database::{self, Database, Parameter, Statement};
 
 /// Pages that are on their way from the book.
@@ -147,10 +148,10 @@ impl Before {
         base: &Base,
         options: &Options,
     ) -> Result<Self, database::Error> {
-        let Some(active) = store::active(database, base.url().as_str()).await? else {
+        let Some(active) = versions::active(database, base.url().as_str()).await? else {
             return Ok(Self::default());
         };
-        let pages = store::pages(database, active.id).await?;
+        let pages = versions::pages(database, active.id).await?;
         let digests = pages
             .iter()
             .map(|page| (page.facts.location.clone(), page.facts.digest));

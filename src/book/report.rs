@@ -1,0 +1,92 @@
+//! What an indexing says: how far it is, what it has done, or why it has not.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::embed::{self, Embedded};
+use super::pages::{self, Problem, Skip};
+use crate::database;
+
+/// How far an indexing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Pages that were read.
+    Read(usize),
+    /// Texts that were embedded, of how many.
+    Embedded(u64, u64),
+}
+
+/// What an indexing has done.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// The book is in place as it is. Otherwise time was too short: the next time goes on.
+    pub done: bool,
+    /// Pages that could not be asked for yet.
+    pub left: usize,
+    /// Pages in the index.
+    pub pages: u64,
+    /// Pieces in the index.
+    pub chunks: u64,
+    /// Pages that were not there before.
+    pub new: usize,
+    /// Pages that are there otherwise, as far as this indexing has read them.
+    pub changed: usize,
+    /// Pages that are not there any more.
+    pub gone: usize,
+    /// Texts that were embedded.
+    pub embedded: u64,
+    /// Requests for embeddings.
+    pub embedding_calls: u64,
+    /// Tokens of these.
+    pub tokens: u64,
+    /// Pages that give nothing, and why.
+    pub skipped: Vec<(String, Skip)>,
+    /// Pages that could not be read; what was known of them stays.
+    pub problems: Vec<Problem>,
+    /// What the owner should know of it.
+    pub warning: Option<String>,
+}
+
+/// Why there is no new version.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] database::Error),
+    /// The book cannot be read, or should not be put in place.
+    #[error(transparent)]
+    Pages(#[from] pages::Error),
+    /// Embedding it costs too much.
+    #[error(transparent)]
+    Embed(#[from] embed::Error),
+    /// Another indexing is at work.
+    #[error(
+        "another indexing of this book is at work; if it has died, try again after {} UTC",
+        .0.format("%H:%M:%S")
+    )]
+    Busy(DateTime<Utc>),
+    /// Another indexing has taken over, for this one did not show itself for too long.
+    #[error("another indexing of this book has taken over")]
+    TakenOver,
+    /// Much of the book is gone.
+    #[error(
+        "the book has only {now} pieces of text left, of {before}: the index stays as it is. If that \
+         is right, say so (--accept-loss, or ?accept_loss=1)"
+    )]
+    Lost {
+        /// Chunks of the version in use.
+        before: u64,
+        /// Chunks of the new one.
+        now: u64,
+    },
+}
+
+impl Report {
+    pub(super) fn embed(&mut self, embedded: Embedded) {
+        self.embedded = embedded.texts;
+        self.embedding_calls = embedded.calls;
+        self.tokens = embedded.tokens;
+        self.warning = embedded.warning;
+        self.left += usize::from(embedded.left > 0);
+    }
+}
