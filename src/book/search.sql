@@ -26,7 +26,7 @@ configs (config) as (
 -- The words of the question before count for less: they help where this one only points back at
 -- it, and must not win where it speaks of something else.
 texts (text, share) as (
-    select * from (values ($2, 1::float8), ($3, 0.5)) texts (text, share) where text is not null
+    select * from (values ($2, 1::float8), ($3, 0.7)) texts (text, share) where text is not null
 ),
 lexemes as materialized (
     select config, lexeme, max(share) as share,
@@ -126,22 +126,28 @@ sums as materialized (
     select id, sum(weight) as weight from found join weights using (config, lexeme) group by id
 ),
 candidates as materialized (
-    (select id from sums order by weight desc, id limit 300)
-    union
-    select id from sums where id in (select id from page)
+    select chunk.* from (
+        (select id from sums order by weight desc, id limit 200)
+        union
+        select id from sums where id in (select id from page)
+    ) best, lateral (
+        -- Joined to nothing, the words are unpacked, once.
+        select id, config, words || ''::tsvector as words
+        from book_chunks where id = best.id offset 0
+    ) chunk
 ),
 -- BM25 with its usual constants and chunks of 80 different words; a word in a heading counts more.
 scores as (
-    select chunk.id, sum(
+    select id, sum(
         weight * (
             2.2 * often / (often + 1.2 * (0.25 + 0.75 * length(words) / 80.0))
             + case when words @@ heading then 0.33 else 0 end
         )
     ) as score
-    from candidates join book_chunks chunk using (id)
-        join weights on weights.config = chunk.config and words @@ word,
-        lateral (select ts_rank_cd('{1,1,1,1}', words, word) as often) often
-    group by chunk.id
+    from candidates join weights using (config),
+        lateral (select ts_rank_cd('{1,1,1,1}', words, word) as often offset 0) often
+    where often > 0
+    group by id
 ),
 by_words as (
     select id, row_number() over (order by score desc, id) as place from scores
@@ -149,12 +155,13 @@ by_words as (
 by_vector as ({vectors}),
 -- Reciprocal ranks. The language of the reader's page is worth a place near the top.
 fused as materialized (
-    select chunk.id, chunk.url, chunk.id in (select id from page) as here,
-        sum(1.0 / (10 + place))
-            * case when lower(split_part(chunk.lang, '-', 1)) = $5 then 1.1 else 1 end as score
-    from (select * from by_words union all select * from by_vector) places
-        join book_chunks chunk using (id)
-    group by chunk.id
+    select id, url, id in (select id from page) as here,
+        score * case when lower(split_part(lang, '-', 1)) = $5 then 1.1 else 1 end as score
+    from (
+        select id, sum(1.0 / (10 + place)) as score
+        from (select * from by_words union all select * from by_vector) places
+        group by id
+    ) sums, lateral (select url, lang from book_chunks where id = sums.id offset 0) chunk
 ),
 ranked as materialized (
     select *, row_number() over (order by score desc, id) as place,
@@ -181,7 +188,9 @@ chosen as (
     order by place limit $6
 )
 -- Each section's best chunk first, then the others that were found nearly as well.
-select chunk.page, chunk.url, chunk.title, chunk.trail, chunk.content, chunk.lang, chunk.position
-from chosen join ranked using (url) join book_chunks chunk using (id)
+select chunk.* from chosen join ranked using (url), lateral (
+    select page, url, title, trail, content, lang, position
+    from book_chunks where id = ranked.id offset 0
+) chunk
 where within = 1 or ranked.place <= 2 * $6
 order by within > 1, chosen.place, ranked.place
