@@ -37,6 +37,8 @@ lexemes as materialized (
     ) first
     where config is not null
     group by config, lexeme
+    -- Unseen, the limit makes for a low estimate: a high one would have the server compile the plan.
+    limit (select 512)
 ),
 known as materialized (
     select config, lexeme, share, quoted, chunk.id
@@ -72,7 +74,7 @@ unknown as materialized (
 ),
 cuts as materialized (
     select unknown.*, left(word, at) as head, substr(word, at + 1) as tail
-    from unknown, generate_series(0, length(word)) at
+    from unknown, generate_series(0, 16) at where at <= length(word)
 ),
 letters as materialized (
     select chr(96 + number) as letter from generate_series(1, 26) number
@@ -92,6 +94,7 @@ slips as materialized (
         select cuts.*, head || letter || substr(tail, 2), 4 from cuts, letters where tail <> ''
     ) meant, unnest(ts_lexize(dictionary, meant)) lexeme
     group by config, word, share, lexeme
+    limit (select 4000)
 ),
 meant as materialized (
     select distinct on (config, word) config, lexeme, share, chunks
