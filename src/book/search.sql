@@ -1,6 +1,6 @@
 -- Finds the chunks of a book that a question is about, best first: by their words, by their vectors
--- where there are some, and by the page that the reader is on. `{vectors}` is a relation (id, place),
--- put there by search.rs: with it, $8 is the question's vector and $9 its model.
+-- where there are some, and by the page that the reader is on. What `by_vector` holds is put there by
+-- search.rs: nothing, or a query that takes the question's vector ($8) and its model ($9).
 --
 -- $1 the book's url   $2 the question   $3 the question before it, or null
 -- $4 the reader's page in all the ways to write it, or null   $5 its language, or null
