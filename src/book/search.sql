@@ -1,6 +1,6 @@
 -- Finds the chunks of a book that a question is about, best first: by their words, by their vectors
--- where there are some, and by the page that the reader is on. `{vectors}` is a relation (id, place),
--- put there by search.rs: with it, $8 is the question's vector and $9 its model.
+-- where there are some, and by the page that the reader is on. What `by_vector` holds is put there by
+-- search.rs: nothing, or a query that takes the question's vector ($8) and its model ($9).
 --
 -- $1 the book's url   $2 the question   $3 the question before it, or null
 -- $4 the reader's page in all the ways to write it, or null   $5 its language, or null
@@ -26,7 +26,7 @@ configs (config) as (
 -- The words of the question before count for less: they help where this one only points back at
 -- it, and must not win where it speaks of something else.
 texts (text, share) as (
-    select * from (values ($2, 1::float8), ($3, 0.5)) texts (text, share) where text is not null
+    select * from (values ($2, 1::float8), ($3, 0.7)) texts (text, share) where text is not null
 ),
 lexemes as materialized (
     select config, lexeme, max(share) as share,
@@ -37,6 +37,8 @@ lexemes as materialized (
     ) first
     where config is not null
     group by config, lexeme
+    -- Unseen, the limit makes for a low estimate: a high one would have the server compile the plan.
+    limit (select 512)
 ),
 known as materialized (
     select config, lexeme, share, quoted, chunk.id
@@ -72,7 +74,7 @@ unknown as materialized (
 ),
 cuts as materialized (
     select unknown.*, left(word, at) as head, substr(word, at + 1) as tail
-    from unknown, generate_series(0, length(word)) at
+    from unknown, generate_series(0, 16) at where at <= length(word)
 ),
 letters as materialized (
     select chr(96 + number) as letter from generate_series(1, 26) number
@@ -92,6 +94,7 @@ slips as materialized (
         select cuts.*, head || letter || substr(tail, 2), 4 from cuts, letters where tail <> ''
     ) meant, unnest(ts_lexize(dictionary, meant)) lexeme
     group by config, word, share, lexeme
+    limit (select 4000)
 ),
 meant as materialized (
     select distinct on (config, word) config, lexeme, share, chunks
@@ -126,22 +129,28 @@ sums as materialized (
     select id, sum(weight) as weight from found join weights using (config, lexeme) group by id
 ),
 candidates as materialized (
-    (select id from sums order by weight desc, id limit 300)
-    union
-    select id from sums where id in (select id from page)
+    select chunk.* from (
+        (select id from sums order by weight desc, id limit 200)
+        union
+        select id from sums where id in (select id from page)
+    ) best, lateral (
+        -- Joined to nothing, the words are unpacked, once.
+        select id, config, words || ''::tsvector as words
+        from book_chunks where id = best.id offset 0
+    ) chunk
 ),
 -- BM25 with its usual constants and chunks of 80 different words; a word in a heading counts more.
 scores as (
-    select chunk.id, sum(
+    select id, sum(
         weight * (
             2.2 * often / (often + 1.2 * (0.25 + 0.75 * length(words) / 80.0))
             + case when words @@ heading then 0.33 else 0 end
         )
     ) as score
-    from candidates join book_chunks chunk using (id)
-        join weights on weights.config = chunk.config and words @@ word,
-        lateral (select ts_rank_cd('{1,1,1,1}', words, word) as often) often
-    group by chunk.id
+    from candidates join weights using (config),
+        lateral (select ts_rank_cd('{1,1,1,1}', words, word) as often offset 0) often
+    where often > 0
+    group by id
 ),
 by_words as (
     select id, row_number() over (order by score desc, id) as place from scores
@@ -149,12 +158,13 @@ by_words as (
 by_vector as ({vectors}),
 -- Reciprocal ranks. The language of the reader's page is worth a place near the top.
 fused as materialized (
-    select chunk.id, chunk.url, chunk.id in (select id from page) as here,
-        sum(1.0 / (10 + place))
-            * case when lower(split_part(chunk.lang, '-', 1)) = $5 then 1.1 else 1 end as score
-    from (select * from by_words union all select * from by_vector) places
-        join book_chunks chunk using (id)
-    group by chunk.id
+    select id, url, id in (select id from page) as here,
+        score * case when lower(split_part(lang, '-', 1)) = $5 then 1.1 else 1 end as score
+    from (
+        select id, sum(1.0 / (10 + place)) as score
+        from (select * from by_words union all select * from by_vector) places
+        group by id
+    ) sums, lateral (select url, lang from book_chunks where id = sums.id offset 0) chunk
 ),
 ranked as materialized (
     select *, row_number() over (order by score desc, id) as place,
@@ -181,7 +191,9 @@ chosen as (
     order by place limit $6
 )
 -- Each section's best chunk first, then the others that were found nearly as well.
-select chunk.page, chunk.url, chunk.title, chunk.trail, chunk.content, chunk.lang, chunk.position
-from chosen join ranked using (url) join book_chunks chunk using (id)
+select chunk.* from chosen join ranked using (url), lateral (
+    select page, url, title, trail, content, lang, position
+    from book_chunks where id = ranked.id offset 0
+) chunk
 where within = 1 or ranked.place <= 2 * $6
 order by within > 1, chosen.place, ranked.place

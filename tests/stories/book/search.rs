@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use textbook_chat::book::pages::Base;
-use textbook_chat::book::search::{Query, Section, search};
+use textbook_chat::book::search::{Query, Section, Vector, search};
 use textbook_chat::book::{evaluate, language};
 use textbook_chat::config::DatabaseSettings;
 
@@ -248,6 +248,46 @@ async fn what_points_back_is_searched_with_the_question_before() {
         ..shelf.query("Where is the config path?")
     };
     assert_eq!(shelf.paths(other).await[0], "/book/code.html#paths");
+}
+
+#[tokio::test]
+async fn a_vector_finds_what_shares_no_word_with_the_question() {
+    let shelf = Shelf::robots().await;
+    let sql = format!(
+        "create extension if not exists vector; {}
+         insert into book_vectors (hash, model, vector)
+         select hash, model, array(
+             select case when (number = 1) = (url like '%#gait' and model = 'm') then 1 else 0 end
+             from generate_series(1, 512) number
+         )::real[]::vector::halfvec
+         from book_chunks, (values ('m'), ('other')) models (model)",
+        include_str!("../../../src/book/vectors.sql")
+    );
+    shelf.database.rows(&sql).await;
+    let mut numbers = [0.0; 512];
+    numbers[0] = 1.0;
+    let query = |model| Query {
+        vector: Some(Vector {
+            numbers: &numbers,
+            model,
+        }),
+        ..shelf.query("How do its feet go?")
+    };
+    let found = shelf.paths(query("m")).await;
+    assert_eq!(found[0], "/book/walking.html#gait");
+    assert!(shelf.paths(query("unknown")).await.is_empty());
+    // Both words and vector.
+    let both = Query {
+        question: "gyroscope",
+        page: Some("/book/walking"),
+        ..query("m")
+    };
+    let both = shelf.paths(both).await;
+    assert_eq!(both[0], "/book/walking.html#gait", "{both:?}");
+    assert!(
+        both.contains(&"/book/walking.html#balance".into()),
+        "{both:?}"
+    );
 }
 
 #[tokio::test]
