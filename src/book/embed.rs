@@ -10,7 +10,6 @@ use std::fmt::Write;
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
-use super::store::embedded_text;
 use super::versions::Active;
 use crate::database::{self, Database, Parameter, Statement};
 use crate::llm::{self, Model};
@@ -272,6 +271,13 @@ async fn batch(
     done.texts += texts.len() as u64;
     done.tokens += tokens;
     Ok(Ok(texts.len()))
+}
+
+/// What of a chunk is embedded: its text below its headings.
+pub(super) fn embedded_text(title: &str, trail: &[String], content: &str) -> String {
+    let mut headings = vec![title];
+    headings.extend(trail.iter().map(String::as_str));
+    format!("{}\n\n{content}", headings.join(" > "))
 }
 
 /// A vector as PostgreSQL reads it.

@@ -5,8 +5,6 @@
 //! goes on where it was: what it had read is in the database. Never searches.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
-
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::{Instant, sleep};
 
@@ -17,8 +15,9 @@ use super::versions;
 use crate::database::Database;
 
 pub use super::report::{Error, Progress, Report};
+pub use super::store::LEASE;
 
-/// Raised when the same HTML would be read otherwise: pages are then not taken over.
+/// Raised when the same HTML would be read otherwise.
 const READER: u32 = 1;
 
 /// Pages that are on their way from the book to the database.
@@ -75,7 +74,6 @@ pub async fn index(
     let hopeless =
         |error: &pages::Error| matches!(error, pages::Error::Drawn { .. } | pages::Error::Empty(_));
     if matches!(&result, Err(Error::Pages(error)) if hopeless(error)) {
-        // Nothing of it is worth going on with.
         version.drop(database).await?;
     } else {
         version.release(database).await?;
@@ -300,6 +298,3 @@ impl versions::Active {
         self.options == options_text(options)
     }
 }
-
-/// How long an indexing that died keeps others away.
-pub const LEASE: Duration = store::LEASE;

@@ -12,13 +12,14 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::embed::embedded_text;
 use super::language;
 use super::pages::{Chunk, Facts, Page};
 use super::versions::active;
 use crate::database::{Database, Error, Parameter, Statement};
 
 /// How long a version stays with the indexing that last showed itself.
-pub(super) const LEASE: Duration = Duration::from_secs(30);
+pub const LEASE: Duration = Duration::from_secs(30);
 
 pub(super) const fn sql(name: &'static str, sql: &'static str) -> Statement {
     Statement {
@@ -238,7 +239,10 @@ impl Version {
     pub(super) async fn count(&self, database: &Database) -> Result<(u64, u64), Error> {
         let rows = database.query(&COUNT, &[(&self.id, Type::INT8)]).await?;
         let row = rows.first().ok_or(Error::Unexpected(COUNT.name))?;
-        Ok((unsigned(row.get("chunks")), unsigned(row.get("tokens"))))
+        Ok((
+            row.get::<_, i64>("chunks").unsigned_abs(),
+            row.get::<_, i64>("tokens").unsigned_abs(),
+        ))
     }
 
     /// Puts it in the place of the active one; `false` where this indexing does not hold it any more.
@@ -256,19 +260,13 @@ impl Version {
     }
 }
 
-/// What of a chunk is embedded: its text below its headings.
-pub(super) fn embedded_text(title: &str, trail: &[String], content: &str) -> String {
-    let mut headings = vec![title];
-    headings.extend(trail.iter().map(String::as_str));
-    format!("{}\n\n{content}", headings.join(" > "))
-}
-
 /// The name under which the vector of a chunk is kept, in hexadecimal.
 pub(super) fn vector_key(chunk: &Chunk) -> String {
     let text = embedded_text(&chunk.title, &chunk.trail, &chunk.text);
-    let hash = Sha256::digest(text.as_bytes());
-    hash.iter()
-        .map(|byte| format!("{byte:02x}"))
+    let bytes = Sha256::digest(text.as_bytes());
+    bytes
+        .iter()
+        .map(|it| format!("{it:02x}"))
         .collect::<Vec<_>>()
         .concat()
 }
@@ -296,8 +294,4 @@ fn json(value: &impl Serialize) -> String {
     // Our own types, whose maps have strings for keys; PostgreSQL's texts cannot hold NUL.
     let json = serde_json::to_string(value).unwrap_or_default();
     json.replace("\\u0000", "\u{fffd}")
-}
-
-pub(super) fn unsigned(number: i64) -> u64 {
-    number.unsigned_abs()
 }

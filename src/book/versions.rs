@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 
 use super::embed;
 use super::pages::Facts;
-use super::store::{sql, unsigned};
+use super::store::sql;
 use crate::database::{Database, Error, Parameter, Statement};
 
 /// How long a page that was read counts as just read, when an indexing goes on.
@@ -85,8 +85,8 @@ pub async fn active(database: &Database, url: &str) -> Result<Option<Active>, Er
         id: row.get("id"),
         options: row.get("options"),
         checked_at: row.get("checked_at"),
-        pages: unsigned(row.get("pages")),
-        chunks: unsigned(row.get("chunks")),
+        pages: row.get::<_, i64>("pages").unsigned_abs(),
+        chunks: row.get::<_, i64>("chunks").unsigned_abs(),
     }))
 }
 
