@@ -17,6 +17,7 @@ pub mod language;
 pub mod pages;
 pub mod plan;
 mod report;
+mod rows;
 pub mod search;
 mod store;
 mod versions;

@@ -11,7 +11,7 @@ use tokio_postgres::types::Type;
 use super::embed;
 use super::index::{Error, Progress, loses_much};
 use super::pages::{self, Base, Facts, Found, Known, Options, Page, Problem, Skip, Source};
-use super::store;
+use super::rows;
 use super::versions::{self, Active};
 use crate::database::{self, Database, Parameter, Statement};
 
@@ -204,7 +204,7 @@ impl Plan {
             .clone()
             .map(|chunk| {
                 let tokens = i64::try_from(chunk.tokens).unwrap_or(i64::MAX);
-                (store::vector_key(chunk), tokens)
+                (rows::vector_key(chunk), tokens)
             })
             .collect();
         self.chunks = chunks.count() as u64;

@@ -7,14 +7,11 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use sha2::{Digest, Sha256};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::embed::embedded_text;
-use super::language;
-use super::pages::{Chunk, Facts, Page};
+use super::pages::{Facts, Page};
+use super::rows::{Row, json};
 use super::versions::active;
 use crate::database::{Database, Error, Parameter, Statement};
 
@@ -258,40 +255,4 @@ impl Version {
                 .await?
                 .is_some_and(|it| it.id == self.id))
     }
-}
-
-/// The name under which the vector of a chunk is kept, in hexadecimal.
-pub(super) fn vector_key(chunk: &Chunk) -> String {
-    let text = embedded_text(&chunk.title, &chunk.trail, &chunk.text);
-    let bytes = Sha256::digest(text.as_bytes());
-    bytes
-        .iter()
-        .map(|it| format!("{it:02x}"))
-        .collect::<Vec<_>>()
-        .concat()
-}
-
-/// A chunk as `put_page.sql` takes it.
-#[derive(Serialize)]
-struct Row<'a> {
-    #[serde(flatten)]
-    chunk: &'a Chunk,
-    hash: String,
-    config: &'static str,
-}
-
-impl<'a> Row<'a> {
-    fn of(chunk: &'a Chunk) -> Self {
-        Self {
-            chunk,
-            hash: vector_key(chunk),
-            config: language::config(&chunk.lang, &chunk.text),
-        }
-    }
-}
-
-fn json(value: &impl Serialize) -> String {
-    // Our own types, whose maps have strings for keys; PostgreSQL's texts cannot hold NUL.
-    let json = serde_json::to_string(value).unwrap_or_default();
-    json.replace("\\u0000", "\u{fffd}")
 }
