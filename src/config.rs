@@ -17,6 +17,8 @@ mod book;
 mod check;
 mod environment;
 mod limits;
+#[cfg(test)]
+mod tests;
 
 pub use book::BookSettings;
 pub use check::database_url;

@@ -20,10 +20,12 @@ pub(super) struct Check {
 }
 
 impl Check {
-    /// An empty value counts as absent.
+    /// An empty value counts as absent. Of names that differ only in case, the one in capitals counts.
     pub(super) fn new(variables: impl Iterator<Item = (String, String)>) -> Self {
-        let (empty, given): (Vec<_>, Vec<_>) =
+        let (empty, mut given): (Vec<_>, Vec<_>) =
             variables.partition(|(_, value)| value.trim().is_empty());
+        // Later ones overwrite: in reverse order the name in capitals is the last one.
+        given.sort_by(|(one, _), (other, _)| other.cmp(one));
         Self {
             empty: empty.into_iter().map(|(name, _)| name).collect(),
             // A map of strings cannot fail to be read.
