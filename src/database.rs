@@ -43,6 +43,17 @@ pub struct Statement {
     pub sql: Cow<'static, str>,
 }
 
+impl Statement {
+    /// One whose SQL stands in the program.
+    #[must_use]
+    pub const fn new(name: &'static str, sql: &'static str) -> Self {
+        Self {
+            name,
+            sql: Cow::Borrowed(sql),
+        }
+    }
+}
+
 /// A parameter of a statement and its type.
 pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 

@@ -27,11 +27,11 @@ pub const ROUTE: Route = Route {
     handler,
 };
 
-const CHECK: Statement = Statement {
-    name: "health",
+const CHECK: Statement = Statement::new(
+    "health",
     // They are installed after the tables that they need.
-    sql: Cow::Borrowed("select to_regnamespace($1) is not null as installed"),
-};
+    "select to_regnamespace($1) is not null as installed",
+);
 
 #[derive(Serialize)]
 struct Health {

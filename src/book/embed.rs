@@ -4,7 +4,6 @@
 //! Everything works without: where the database has no vectors, or the provider fails, the book is
 //! searched by its words.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 
 use tokio::time::Instant;
@@ -21,48 +20,41 @@ const TEXTS: i64 = 128;
 pub(super) const NO_PLACE: &str = "the database has no extension `vector`: the book is searched by \
     its words alone (when the extension is there, run migrate and index again)";
 
-const READY: Statement = Statement {
-    name: "find vectors",
-    sql: Cow::Borrowed("select to_regclass('book_vectors') is not null as ready"),
-};
+const READY: Statement = Statement::new(
+    "find vectors",
+    "select to_regclass('book_vectors') is not null as ready",
+);
 
-const MISSING: Statement = Statement {
-    name: "count missing vectors",
-    sql: Cow::Borrowed(
-        "select count(*) as texts, coalesce(sum(tokens), 0)::bigint as tokens from (
+const MISSING: Statement = Statement::new(
+    "count missing vectors",
+    "select count(*) as texts, coalesce(sum(tokens), 0)::bigint as tokens from (
              select distinct hash, tokens from book_chunks chunk
              where version = $1 and not exists (
                  select from book_vectors where model = $2 and hash = chunk.hash
              )
          ) missing",
-    ),
-};
+);
 
-const WITHOUT: Statement = Statement {
-    name: "count chunks without vectors",
-    sql: Cow::Borrowed(
-        "select count(*) as chunks from book_chunks chunk where version = $1
+const WITHOUT: Statement = Statement::new(
+    "count chunks without vectors",
+    "select count(*) as chunks from book_chunks chunk where version = $1
          and not exists (select from book_vectors where model = $2 and hash = chunk.hash)",
-    ),
-};
+);
 
-const NEXT: Statement = Statement {
-    name: "read texts without vectors",
-    sql: Cow::Borrowed(
-        "select distinct on (hash) encode(hash, 'hex') as hash, title, trail, content, tokens
+const NEXT: Statement = Statement::new(
+    "read texts without vectors",
+    "select distinct on (hash) encode(hash, 'hex') as hash, title, trail, content, tokens
          from book_chunks chunk
          where version = $1 and not exists (
              select from book_vectors where model = $2 and hash = chunk.hash
          )
          order by hash limit $3",
-    ),
-};
+);
 
-const PUT: Statement = Statement {
-    name: "store vectors",
-    sql: Cow::Borrowed(
-        // What was stored before was paid for before.
-        "with stored as (
+const PUT: Statement = Statement::new(
+    "store vectors",
+    // What was stored before was paid for before.
+    "with stored as (
              insert into book_vectors (hash, model, vector)
              select decode(hash, 'hex'), $1, vector::halfvec
              from unnest($2::text[], $3::text[]) as new (hash, vector)
@@ -71,16 +63,13 @@ const PUT: Statement = Statement {
          insert into spending as spent (day, shard, nanos)
          select (now() at time zone 'utc')::date, -1, $4 where exists (select from stored)
          on conflict (day, shard) do update set nanos = spent.nanos + excluded.nanos",
-    ),
-};
+);
 
-const SWEEP: Statement = Statement {
-    name: "sweep vectors",
-    sql: Cow::Borrowed(
-        "delete from book_vectors vector
+const SWEEP: Statement = Statement::new(
+    "sweep vectors",
+    "delete from book_vectors vector
          where not exists (select from book_chunks where hash = vector.hash)",
-    ),
-};
+);
 
 /// How texts are embedded, and what that may cost.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +82,14 @@ pub struct Embedding<'a> {
     pub price: i64,
     /// The most that one indexing may cost, in billionths of a dollar.
     pub max_cost: i64,
+}
+
+impl Embedding<'_> {
+    /// What so many tokens cost, in billionths of a dollar.
+    fn cost(&self, tokens: u64) -> i64 {
+        let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
+        self.price.saturating_mul(tokens)
+    }
 }
 
 /// What embedding has come to.
@@ -196,9 +193,7 @@ pub(super) async fn embed(
         return Ok(done);
     }
     let (texts, tokens) = missing(database, version, embedding.name).await?;
-    let cost = embedding
-        .price
-        .saturating_mul(tokens.try_into().unwrap_or(i64::MAX));
+    let cost = embedding.cost(tokens);
     if cost > embedding.max_cost {
         let (cost, limit) = (dollars(cost), dollars(embedding.max_cost));
         return Err(Error::TooDear { cost, limit });
@@ -257,9 +252,7 @@ async fn batch(
         Err(error) => return Ok(Err(error)),
     };
     let tokens = answer.tokens.unwrap_or(estimate);
-    let cost = embedding
-        .price
-        .saturating_mul(tokens.try_into().unwrap_or(i64::MAX));
+    let cost = embedding.cost(tokens);
     let vectors: Vec<String> = answer.vectors.iter().map(|it| text(it)).collect();
     let parameters: [Parameter<'_>; 4] = [
         (&embedding.name, Type::TEXT),

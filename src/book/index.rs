@@ -5,6 +5,7 @@
 //! goes on where it was: what it had read is in the database. Never searches.
 
 use std::collections::{HashMap, HashSet};
+
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::{Instant, sleep};
 
@@ -181,7 +182,7 @@ impl Indexing<'_> {
             versions::checked(database, active.id).await?;
             self.version.drop(database).await?;
         } else {
-            let (now, _) = self.version.count(database).await?;
+            let now = self.version.count(database).await?;
             if !job.accept_loss && loses_much(chunks_before, now) {
                 self.version.expire(database).await?;
                 let before = chunks_before;

@@ -2,7 +2,6 @@
 //!
 //! Writes nothing, holds nothing and asks for no embedding.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use tokio::sync::mpsc;
@@ -18,18 +17,15 @@ use crate::database::{self, Database, Parameter, Statement};
 /// Pages that are on their way from the book.
 const ON_THE_WAY: usize = 32;
 
-const CHUNKS: Statement = Statement {
-    name: "count chunks of pages",
-    sql: Cow::Borrowed(
-        "select count(*) as chunks from book_chunks where version = $1 and location = any ($2)",
-    ),
-};
+const CHUNKS: Statement = Statement::new(
+    "count chunks of pages",
+    "select count(*) as chunks from book_chunks where version = $1 and location = any ($2)",
+);
 
 /// $1 and $2 the pieces that were read   $3 and $4 those that stay   $5 the model
-const MISSING: Statement = Statement {
-    name: "count vectors to come",
-    sql: Cow::Borrowed(
-        "with planned as (
+const MISSING: Statement = Statement::new(
+    "count vectors to come",
+    "with planned as (
              select decode(hash, 'hex') as hash, tokens from unnest($1::text[], $2::bigint[]) as read (hash, tokens)
              union all
              select hash, tokens from book_chunks where version = $3 and location = any ($4)
@@ -42,8 +38,7 @@ const MISSING: Statement = Statement {
              order by hash
          )
          select count(*) as texts, coalesce(sum(tokens), 0)::bigint as tokens from missing",
-    ),
-};
+);
 
 /// What an indexing would come to.
 #[derive(Debug, Default)]

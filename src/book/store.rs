@@ -3,7 +3,6 @@
 //!
 //! Knows tables and leases; never fetches a page, and never decides whether a version is good.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -18,14 +17,7 @@ use crate::database::{Database, Error, Parameter, Statement};
 /// How long a version stays with the indexing that last showed itself.
 pub const LEASE: Duration = Duration::from_secs(30);
 
-pub(super) const fn sql(name: &'static str, sql: &'static str) -> Statement {
-    Statement {
-        name,
-        sql: Cow::Borrowed(sql),
-    }
-}
-
-const HOLD: Statement = sql(
+const HOLD: Statement = Statement::new(
     "hold book",
     "insert into book_versions as version (url, state, options, held_by, held_until)
      values ($1, 'building', $2, $3, now() + make_interval(secs => $4))
@@ -36,39 +28,39 @@ const HOLD: Statement = sql(
 );
 
 // Never makes one: the version may have been put in place a moment ago.
-const RENEW: Statement = sql(
+const RENEW: Statement = Statement::new(
     "renew book's lease",
     "update book_versions set held_until = now() + make_interval(secs => $3)
      where id = $1 and held_by = $2 and state = 'building' returning id",
 );
 
-const HELD: Statement = sql(
+const HELD: Statement = Statement::new(
     "read book's lease",
     "select held_until from book_versions where url = $1 and state = 'building'",
 );
 
-const RESET: Statement = sql(
+const RESET: Statement = Statement::new(
     "reset book",
     "with pages as (delete from book_pages where version = $1),
           chunks as (delete from book_chunks where version = $1)
      update book_versions set options = $2 where id = $1",
 );
 
-const RELEASE: Statement = sql(
+const RELEASE: Statement = Statement::new(
     "release book",
     "update book_versions set held_until = '-infinity' where id = $1 and held_by = $2",
 );
 
-const DROP: Statement = sql(
+const DROP: Statement = Statement::new(
     "drop book",
     "delete from book_versions where id = $1 and state = 'building' and held_by = $2",
 );
 
-const PUT: Statement = sql("store book's page", include_str!("put_page.sql"));
+const PUT: Statement = Statement::new("store book's page", include_str!("put_page.sql"));
 
-const COPY: Statement = sql("copy book's pages", include_str!("copy_pages.sql"));
+const COPY: Statement = Statement::new("copy book's pages", include_str!("copy_pages.sql"));
 
-const SKIP: Statement = sql(
+const SKIP: Statement = Statement::new(
     "skip book's pages",
     "with skipped as (
          select * from unnest($2::text[], $3::text[]) as skipped (location, reason)
@@ -84,18 +76,17 @@ const SKIP: Statement = sql(
      from skipped where version = $1 and book_pages.location = skipped.location",
 );
 
-const EXPIRE: Statement = sql(
+const EXPIRE: Statement = Statement::new(
     "expire book's pages",
     "update book_pages set read_at = '-infinity' where version = $1",
 );
 
-const COUNT: Statement = sql(
+const COUNT: Statement = Statement::new(
     "count book's chunks",
-    "select count(*) as chunks, coalesce(sum(tokens), 0)::bigint as tokens
-     from book_chunks where version = $1",
+    "select count(*) as chunks from book_chunks where version = $1",
 );
 
-const ACTIVATE: Statement = sql(
+const ACTIVATE: Statement = Statement::new(
     "put book in place",
     "update book_versions
      set state = case when id = $2 then 'active' else 'retired' end,
@@ -232,14 +223,11 @@ impl Version {
         Ok(())
     }
 
-    /// How many chunks it has, and their tokens.
-    pub(super) async fn count(&self, database: &Database) -> Result<(u64, u64), Error> {
+    /// How many chunks it has.
+    pub(super) async fn count(&self, database: &Database) -> Result<u64, Error> {
         let rows = database.query(&COUNT, &[(&self.id, Type::INT8)]).await?;
         let row = rows.first().ok_or(Error::Unexpected(COUNT.name))?;
-        Ok((
-            row.get::<_, i64>("chunks").unsigned_abs(),
-            row.get::<_, i64>("tokens").unsigned_abs(),
-        ))
+        Ok(row.get::<_, i64>("chunks").unsigned_abs())
     }
 
     /// Puts it in the place of the active one; `false` where this indexing does not hold it any more.

@@ -8,13 +8,12 @@ use tokio_postgres::types::Type;
 
 use super::embed;
 use super::pages::Facts;
-use super::store::sql;
 use crate::database::{Database, Error, Parameter, Statement};
 
 /// How long a page that was read counts as just read, when an indexing goes on.
 const FRESH: Duration = Duration::from_hours(1);
 
-const ACTIVE: Statement = sql(
+const ACTIVE: Statement = Statement::new(
     "read active book",
     "select id, options, checked_at,
          (select count(*) from book_chunks where version = book_versions.id) as chunks,
@@ -22,19 +21,19 @@ const ACTIVE: Statement = sql(
      from book_versions where url = $1 and state = 'active' order by id desc limit 1",
 );
 
-const PAGES: Statement = sql(
+const PAGES: Statement = Statement::new(
     "read book's pages",
     "select facts::text as facts, skipped is not null as skipped,
          read_at > now() - make_interval(secs => $2) as fresh
      from book_pages where version = $1",
 );
 
-const CHECKED: Statement = sql(
+const CHECKED: Statement = Statement::new(
     "note book as checked",
     "update book_versions set checked_at = now() where id = $1",
 );
 
-const SWEEP: Statement = sql(
+const SWEEP: Statement = Statement::new(
     "sweep books",
     "with dead as (
          select id from book_chunks
@@ -48,7 +47,7 @@ const SWEEP: Statement = sql(
      select (select count(*) from chunks) + (select count(*) from versions) as deleted",
 );
 
-const FORGET: Statement = sql(
+const FORGET: Statement = Statement::new(
     "forget book",
     "update book_versions set state = 'retired' where url = $1 returning id",
 );

@@ -1,7 +1,5 @@
 //! Besides the turn: a conversation as a page reads it, and how it is forgotten.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -9,16 +7,13 @@ use uuid::Uuid;
 use crate::database::{Database, Error, Statement};
 use crate::reader::Reader;
 
-const READ: Statement = Statement {
-    name: "read",
-    sql: Cow::Borrowed(include_str!("read.sql")),
-};
+const READ: Statement = Statement::new("read", include_str!("read.sql"));
 
-const FORGET: Statement = Statement {
-    name: "forget",
+const FORGET: Statement = Statement::new(
+    "forget",
     // Its messages and keys go with it.
-    sql: Cow::Borrowed("delete from chat_sessions where id = $1 and (owner is null or owner = $2)"),
-};
+    "delete from chat_sessions where id = $1 and (owner is null or owner = $2)",
+);
 
 /// The most messages that [`read`] returns.
 const PAGE: i64 = 50;

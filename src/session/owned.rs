@@ -2,8 +2,6 @@
 //!
 //! Every statement carries the owner: a conversation of another reader, or of nobody, is not found.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -13,42 +11,29 @@ use super::Author;
 use crate::database::{Database, Error, Parameter, Statement};
 use crate::reader::Reader;
 
-const READ: Statement = Statement {
-    name: "read own",
-    sql: Cow::Borrowed(include_str!("owned.sql")),
-};
+const READ: Statement = Statement::new("read own", include_str!("owned.sql"));
 
-const LIST: Statement = Statement {
-    name: "list",
-    sql: Cow::Borrowed(include_str!("list.sql")),
-};
+const LIST: Statement = Statement::new("list", include_str!("list.sql"));
 
-const QUESTION: Statement = Statement {
-    name: "read question",
-    sql: Cow::Borrowed(
-        "select role::text as role, content, selected_text from messages
+const QUESTION: Statement = Statement::new(
+    "read question",
+    "select role::text as role, content, selected_text from messages
          where id = $3 and session_id = $1 and role <> 'system'
              and exists (select from chat_sessions where id = $1 and owner = $2)",
-    ),
-};
+);
 
-const RENAME: Statement = Statement {
-    name: "rename",
-    sql: Cow::Borrowed(
-        "update chat_sessions set title = $3 where id = $1 and owner = $2
+const RENAME: Statement = Statement::new(
+    "rename",
+    "update chat_sessions set title = $3 where id = $1 and owner = $2
          returning id, created_at, title",
-    ),
-};
+);
 
-const DELETE: Statement = Statement {
-    name: "delete own",
-    sql: Cow::Borrowed("delete from chat_sessions where id = $1 and owner = $2"),
-};
+const DELETE: Statement = Statement::new(
+    "delete own",
+    "delete from chat_sessions where id = $1 and owner = $2",
+);
 
-const JUDGE: Statement = Statement {
-    name: "store feedback",
-    sql: Cow::Borrowed(include_str!("judge.sql")),
-};
+const JUDGE: Statement = Statement::new("store feedback", include_str!("judge.sql"));
 
 /// A conversation.
 #[derive(Debug)]
