@@ -5,9 +5,10 @@
 //! are no transactions, no prepared statements and no session state.
 //!
 //! This module knows no table: SQL is beside the code that runs it, in [`crate::session`] and
-//! elsewhere.
+//! elsewhere. What of it are functions of the database is installed by [`functions`].
 
 mod connections;
+pub mod functions;
 mod pool;
 
 use std::borrow::Cow;

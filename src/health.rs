@@ -13,10 +13,10 @@ use serde::Serialize;
 use tokio_postgres::types::Type;
 
 use crate::app::App;
+use crate::database::functions::{self, Functions};
 use crate::database::{Parameter, Statement};
 use crate::error::{Failure, chain};
 use crate::http::{Call, Reply, Route, json};
-use crate::session::functions::{self, Functions};
 
 /// `GET /health`
 pub const ROUTE: Route = Route {

@@ -1,8 +1,8 @@
 //! The conversation store: what readers asked and what was answered, in order.
 //!
 //! A turn has one statement before the model ([`begin`]) and one after ([`finish`]), each a single
-//! round trip and each safe to run twice, because every id comes from here. They call [`functions`]
-//! of the database, whose text is `turn.sql`. Besides the turn: [`read`] a conversation, [`forget`]
+//! round trip and each safe to run twice, because every id comes from here. They call functions of
+//! the database, whose text is `turn.sql`. Besides the turn: [`read`] a conversation, [`forget`]
 //! it; what readers do with conversations of their own is in [`owned`].
 //!
 //! The tables and the contract call a conversation a session, ChatKit calls it a thread. The store
@@ -15,13 +15,15 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 mod begin;
 mod end;
-pub mod functions;
 mod keeping;
 pub mod owned;
 
 pub use begin::{Ask, Outcome, Stored, begin};
 pub use end::{fail, finish, refuse};
 pub use keeping::{Message, forget, read};
+
+/// What a turn does to the tables, as functions of the database; `{turn}` stands for their schema.
+pub const FUNCTIONS: &str = include_str!("session/turn.sql");
 
 /// A turn whose question is stored.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Brings the database up to date, for the operator: `cargo run --bin migrate`.
 //!
 //! Applies what is new in `migrations/`, then installs the functions of this version beside those of
-//! others ([`textbook_chat::session::functions`]), and a place for vectors where the database has the
+//! others ([`textbook_chat::database::functions`]), and a place for vectors where the database has the
 //! extension for them. Run it before each deployment.
 //!
 //! `cargo run --bin migrate -- sweep` instead deletes the conversations that nobody has touched for
@@ -15,7 +15,7 @@
 use std::time::Duration;
 
 use refinery::Migration;
-use textbook_chat::session::functions::Functions;
+use textbook_chat::database::functions::Functions;
 use textbook_chat::{config, database};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::pages::Base;
-use super::search::{self, Query, Section, search};
+use super::search::{self, Before, Query, Section, search};
 use crate::database::{self, Database};
 
 /// How far down a hit counts.
@@ -123,15 +123,15 @@ pub async fn evaluate(
             &Query {
                 book: book.url(),
                 question: &question.question,
-                before: None,
+                before: Before::Nothing,
                 page: page.as_deref(),
-                lang: None,
                 vector: None,
                 sections: SECTIONS,
                 max_chars: usize::MAX,
             },
         )
         .await?;
+        let found = found.unwrap_or_default();
         figures.count(question, rank(book.url(), question, &found), &found);
     }
     for share in figures.kinds.values_mut().chain([&mut figures.all]) {

@@ -1,48 +1,63 @@
 //! The sections of the book that a question is about: one statement, and what is made of its rows.
 //!
-//! How they are found stands in `search.sql`; docs/search.md says what each part of it is worth. The
-//! statement works without the extension for vectors: what needs it is put in only where the question
-//! comes with a vector.
+//! How they are found stands in `search.sql`, a function of the database; docs/search.md says what
+//! each part of it is worth. Without the extension for vectors everything works but what needs a
+//! question's vector, which has a function of its own.
 //!
 //! Never calls a model, and never writes.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use url::Url;
+use uuid::Uuid;
 
-use crate::database::{Database, Error, Parameter, Statement};
+use crate::database::functions::{explain, statement};
+use crate::database::{Database, Error, Statement};
+use crate::reader::Reader;
 
-const SEARCH_SQL: &str = include_str!("search.sql");
+const FUNCTION: &str = include_str!("search.sql");
 
-/// Without vectors.
+/// What `search_words` has in the place of vectors.
 const NO_VECTORS: &str = "select 0::bigint, 0::bigint where false";
 
 /// Exact, because a book is small: an index would be no faster, and would miss some. The parameter is
 /// text, whose type is the same everywhere, and is cast once, not once a row.
 const BY_VECTOR: &str = "
-    select * from (
-        select chunk.id, row_number() over (order by vector <=> asked, chunk.id) as place
-        from (select $8::text::halfvec as asked offset 0) question,
-            book_chunks chunk join book_vectors using (hash)
-        where model = $9 and version = (select id from version)
-    ) nearest
-    where place <= 100 or id in (select id from page)
-";
+        select * from (
+            select chunk.id, row_number() over (order by vector <=> vector_asked, chunk.id) as place
+            from (select asked_vector::halfvec as vector_asked offset 0) question,
+                book_chunks chunk join book_vectors using (hash)
+            where model = vector_model and version = (select id from version)
+        ) nearest
+        where place <= 100 or id in (select id from page)
+    ";
 
-static BY_WORDS: LazyLock<Statement> = LazyLock::new(|| statement("search book", NO_VECTORS));
+const SEARCH_SQL: &str = "select * from {turn}.{name}(
+    book_url => $1, asked => $2, most_sections => $3, kept_sections => $4, reader_pages => $5,
+    asked_before => $6, of_session => $7, retried => $8, reader => $9, owned => $10,
+    asked_vector => $11, vector_model => $12
+)";
 
-static BY_WORDS_AND_VECTOR: LazyLock<Statement> =
-    LazyLock::new(|| statement("search book and vectors", BY_VECTOR));
+static BY_WORDS: LazyLock<Statement> =
+    LazyLock::new(|| statement("search book", &SEARCH_SQL.replace("{name}", "search_words")));
 
-fn statement(name: &'static str, vectors: &str) -> Statement {
-    Statement {
-        name,
-        sql: Cow::Owned(SEARCH_SQL.replace("{vectors}", vectors)),
-    }
+static BY_WORDS_AND_VECTOR: LazyLock<Statement> = LazyLock::new(|| {
+    let sql = SEARCH_SQL.replace("{name}", "search_vectors");
+    statement("search book and vectors", &sql)
+});
+
+/// The search as functions of the database; `{turn}` stands for their schema.
+#[must_use]
+pub fn functions() -> String {
+    let function = |name, vectors| {
+        FUNCTION
+            .replace("{name}", name)
+            .replace("{vectors}", vectors)
+    };
+    function("search_words", NO_VECTORS) + "\n" + &function("search_vectors", BY_VECTOR)
 }
 
 /// How many of eight sections are kept for the reader's page.
@@ -55,19 +70,41 @@ pub struct Query<'a> {
     pub book: &'a Url,
     /// What the reader asks.
     pub question: &'a str,
-    /// The question before it in the conversation: without it, "explain that more simply" finds
-    /// nothing.
-    pub before: Option<&'a str>,
-    /// The page that the reader is on: a path or an address; a wrong one costs nothing.
+    /// The question before it: without it, "explain that more simply" finds nothing.
+    pub before: Before<'a>,
+    /// The page that the reader is on: a path or an address; a wrong one costs nothing. Sections in
+    /// its language come first.
     pub page: Option<&'a str>,
-    /// The language of that page.
-    pub lang: Option<&'a str>,
     /// The question's vector; the database must have a place for vectors.
     pub vector: Option<Vector<'a>>,
     /// At most so many sections.
     pub sections: usize,
     /// At most so many characters of text.
     pub max_chars: usize,
+}
+
+/// The question before the one that is asked.
+#[derive(Debug, Clone, Copy)]
+pub enum Before<'a> {
+    /// There is none.
+    Nothing,
+    /// This one.
+    Question(&'a str),
+    /// The newest of a conversation; none if that is not the reader's.
+    Newest(Conversation<'a>),
+}
+
+/// A conversation as a reader names it.
+#[derive(Debug, Clone, Copy)]
+pub struct Conversation<'a> {
+    /// The conversation.
+    pub id: Uuid,
+    /// The reader whose token came with the question.
+    pub reader: Option<&'a Reader>,
+    /// The conversation must be the reader's own.
+    pub owned: bool,
+    /// The stored question that is asked once more: only what came before it counts.
+    pub retried: Option<Uuid>,
 }
 
 /// A question as a model has embedded it.
@@ -96,7 +133,7 @@ pub struct Section {
     pub page: String,
 }
 
-/// The sections that a question is about, best first; none without an active index of this book.
+/// The sections that a question is about, best first; `None` without an active index of this book.
 ///
 /// A section is what one address leads to. Its best piece is taken before any other piece of another
 /// section, so that [`Query::max_chars`] cuts repetition first; a piece that does not fit is left out
@@ -104,37 +141,49 @@ pub struct Section {
 ///
 /// # Errors
 ///
-/// When the database fails.
-pub async fn search(database: &Database, query: &Query<'_>) -> Result<Vec<Section>, Error> {
+/// When the database fails; with a [`Query::vector`], also where it has no place for vectors.
+pub async fn search(database: &Database, query: &Query<'_>) -> Result<Option<Vec<Section>>, Error> {
     let page = query.page.map(|page| spellings(path(page)));
-    let lang = query.lang.and_then(primary);
-    let sections = i64::try_from(query.sections).unwrap_or(i64::MAX / 4);
-    // The text of a parameter cannot hold NUL.
-    let question = query.question.replace('\0', " ");
-    let before = query.before.map(|before| before.replace('\0', " "));
     let kept = match page {
-        Some(_) => i64::try_from(query.sections * KEPT_OF_EIGHT / 8).unwrap_or(0),
+        Some(_) => query.sections * KEPT_OF_EIGHT / 8,
         None => 0,
     };
-    let book = query.book.as_str();
-    let mut parameters: Vec<Parameter<'_>> = vec![
-        (&book, Type::TEXT),
-        (&question, Type::TEXT),
-        (&before, Type::TEXT),
-        (&page, Type::TEXT_ARRAY),
-        (&lang, Type::TEXT),
-        (&sections, Type::INT8),
-        (&kept, Type::INT8),
-    ];
-    let vector = query.vector.map(|vector| (vector.text(), vector.model));
-    let rows = match &vector {
-        None => database.query(&BY_WORDS, &parameters).await?,
-        Some((numbers, model)) => {
-            parameters.extend([(numbers as _, Type::TEXT), (model as _, Type::TEXT)]);
-            database.query(&BY_WORDS_AND_VECTOR, &parameters).await?
-        }
+    let count = |number| i64::try_from(number).unwrap_or(i64::MAX / 4);
+    let (sections, kept) = (count(query.sections), count(kept));
+    // The text of a parameter cannot hold NUL.
+    let question = query.question.replace('\0', " ");
+    let (before, conversation) = match query.before {
+        Before::Nothing => (None, None),
+        Before::Question(before) => (Some(before.replace('\0', " ")), None),
+        Before::Newest(conversation) => (None, Some(conversation)),
     };
-    Ok(join(query, &rows))
+    let reader = conversation.and_then(|it| it.reader).map(Reader::as_bytes);
+    let (vector, model) = query.vector.map(|it| (it.text(), it.model)).unzip();
+    let statement = match vector {
+        None => &BY_WORDS,
+        Some(_) => &BY_WORDS_AND_VECTOR,
+    };
+    let rows = database
+        .query(
+            statement,
+            &[
+                (&query.book.as_str(), Type::TEXT),
+                (&question, Type::TEXT),
+                (&sections, Type::INT8),
+                (&kept, Type::INT8),
+                (&page, Type::TEXT_ARRAY),
+                (&before, Type::TEXT),
+                (&conversation.map(|it| it.id), Type::UUID),
+                (&conversation.and_then(|it| it.retried), Type::UUID),
+                (&reader, Type::BYTEA),
+                (&conversation.is_some_and(|it| it.owned), Type::BOOL),
+                (&vector, Type::TEXT),
+                (&model, Type::TEXT),
+            ],
+        )
+        .await
+        .map_err(explain)?;
+    Ok((!rows.is_empty()).then(|| join(query, &rows)))
 }
 
 impl Vector<'_> {
@@ -157,9 +206,12 @@ fn join(query: &Query<'_>, rows: &[Row]) -> Vec<Section> {
     let mut found: Vec<(&Row, Vec<Piece<'_>>)> = Vec::new();
     let mut left = query.max_chars;
     for row in rows {
+        let Some(text) = row.get::<_, Option<&str>>("content") else {
+            continue;
+        };
         let piece = Piece {
             position: row.get("position"),
-            text: row.get("content"),
+            text,
         };
         let Some(rest) = left.checked_sub(piece.text.chars().count()) else {
             continue;
@@ -225,13 +277,6 @@ fn spellings(path: &str) -> Vec<String> {
     ends.map(|end| format!("{stem}{end}")).into()
 }
 
-/// The primary subtag of a language.
-fn primary(lang: &str) -> Option<String> {
-    let primary = lang.trim().split(['-', '_']).next()?;
-    let known = !primary.is_empty() && primary.bytes().all(|byte| byte.is_ascii_alphabetic());
-    known.then(|| primary.to_ascii_lowercase())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,12 +303,5 @@ mod tests {
         let piece = |position, text| Piece { position, text };
         assert_eq!(text(vec![piece(3, "b"), piece(2, "a")]), "a\n\nb");
         assert_eq!(text(vec![piece(2, "a"), piece(4, "c")]), "a\n\n[…]\n\nc");
-    }
-
-    #[test]
-    fn a_language_is_its_primary_subtag() {
-        assert_eq!(primary("EN-us").as_deref(), Some("en"));
-        assert_eq!(primary(" "), None);
-        assert_eq!(primary("';--"), None);
     }
 }

@@ -8,8 +8,8 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::functions::{explain, statement};
 use super::{Author, PastMessage, Reservation, StoredAnswer, Turn, new_id};
+use crate::database::functions::{explain, statement};
 use crate::database::{Database, Error, Statement};
 use crate::guard::{Refusal, Scope, Subject, Terms};
 use crate::idempotency::Key;

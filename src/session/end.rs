@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 
-use super::functions::{explain, statement};
 use super::{State, Turn};
+use crate::database::functions::{explain, statement};
 use crate::database::{Database, Error, Statement};
 use crate::idempotency::Key;
 

@@ -1,6 +1,6 @@
 //! What a turn costs the database does not grow with the conversation or with the others.
 
-use textbook_chat::session::functions::Functions;
+use textbook_chat::database::functions::Functions;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::harness::{Database, World};

@@ -1,6 +1,6 @@
 //! The operator's program: tables, and the functions of a version beside those of others.
 
-use textbook_chat::session::functions::Functions;
+use textbook_chat::database::functions::Functions;
 
 use crate::harness::database::migrate;
 use crate::harness::{Database, World};

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use textbook_chat::book::search::{Query, Section, Vector, search};
+use textbook_chat::book::search::{Before, Query, Section, Vector, search};
 use textbook_chat::book::{self};
 use textbook_chat::config::BookProgram;
 use textbook_chat::llm::Model;
@@ -45,15 +45,6 @@ pub(crate) async fn run(
 ) -> Result<String, Failure> {
     let base = arguments.address.base(&settings)?;
     let database = crate::database(&mut settings)?;
-    if book::active(&database, base.url().as_str())
-        .await?
-        .is_none()
-    {
-        let url = base.url();
-        return Err(Failure::of(format!(
-            "there is no index of {url}: run `cargo run --bin book -- index`"
-        )));
-    }
     let name = settings.book.embedding_model.as_deref();
     let name = name.filter(|_| !arguments.no_embed);
     let model = settings.model.map(Model::new);
@@ -67,9 +58,11 @@ pub(crate) async fn run(
     let query = Query {
         book: base.url(),
         question: &arguments.question,
-        before: arguments.before.as_deref(),
+        before: arguments
+            .before
+            .as_deref()
+            .map_or(Before::Nothing, Before::Question),
         page: arguments.page.as_deref(),
-        lang: None,
         vector: vector
             .as_deref()
             .zip(name)
@@ -77,7 +70,12 @@ pub(crate) async fn run(
         sections: settings.book.sources,
         max_chars: settings.book.max_chars,
     };
-    let found = search(&database, &query).await?;
+    let found = search(&database, &query).await?.ok_or_else(|| {
+        let url = base.url();
+        Failure::of(format!(
+            "there is no index of {url}: run `cargo run --bin book -- index`"
+        ))
+    })?;
     Ok(if arguments.json {
         found.iter().map(line).collect()
     } else if found.is_empty() {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use textbook_chat::book::pages::Base;
-use textbook_chat::book::search::{Query, Section, Vector, search};
+use textbook_chat::book::search::{Before, Query, Section, Vector, search};
 use textbook_chat::book::{evaluate, language};
 use textbook_chat::config::DatabaseSettings;
 
@@ -109,7 +109,8 @@ impl Shelf {
     }
 
     async fn search(&self, query: Query<'_>) -> Vec<Section> {
-        search(&self.connected, &query).await.unwrap()
+        let found = search(&self.connected, &query).await.unwrap();
+        found.unwrap_or_default()
     }
 
     /// The paths of what is found for a question.
@@ -129,9 +130,8 @@ impl Shelf {
         Query {
             book: self.base.url(),
             question,
-            before: None,
+            before: Before::Nothing,
             page: None,
-            lang: None,
             vector: None,
             sections: 8,
             max_chars: 16_000,
@@ -210,9 +210,17 @@ async fn the_language_of_the_readers_page_comes_first_among_equals() {
         let piece = [("x", "Roboter Navigation", lang)];
         shelf.page(BOOK, &page, &piece).await;
     }
-    for (lang, first) in [("de-AT", "/book/de#x"), ("en", "/book/en#x")] {
+    // A page of its own in each language, about something else.
+    for lang in ["en", "de-AT"] {
+        let page = format!("/book/{lang}/start");
+        shelf.page(BOOK, &page, &[("y", "Roboter", lang)]).await;
+    }
+    for (page, first) in [
+        ("/book/de-AT/start", "/book/de#x"),
+        ("/book/en/start", "/book/en#x"),
+    ] {
         let query = Query {
-            lang: Some(lang),
+            page: Some(page),
             ..shelf.query("Navigation")
         };
         assert_eq!(shelf.paths(query).await[0], first);
@@ -238,13 +246,13 @@ async fn what_points_back_is_searched_with_the_question_before() {
     let alone = shelf.query("Explain that more simply");
     assert!(shelf.paths(alone).await.is_empty());
     let after = Query {
-        before: Some("What is a trot?"),
+        before: Before::Question("What is a trot?"),
         ..alone
     };
     assert_eq!(shelf.paths(after).await, ["/book/walking.html#gait"]);
     // A question that stands for itself is not drowned by it.
     let other = Query {
-        before: Some("What is a trot?"),
+        before: Before::Question("What is a trot?"),
         ..shelf.query("Where is the config path?")
     };
     assert_eq!(shelf.paths(other).await[0], "/book/code.html#paths");

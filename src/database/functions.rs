@@ -1,5 +1,7 @@
-//! The functions of the database that a turn calls: their text in `turn.sql`, and where it is
-//! installed.
+//! The functions of the database that statements call: where their texts are installed.
+//!
+//! The texts belong to those who call them: [`crate::session`] has what a turn does (`turn.sql`),
+//! [`crate::book::search`] how the book is searched (`search.sql`).
 //!
 //! Each text has a schema of its own, named after it, so that a deployment calls exactly the
 //! functions that it was built with, whatever others have been installed since. Installing them is
@@ -14,9 +16,11 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use crate::database::{Error, Statement};
+use super::{Error, Statement};
+use crate::book::search;
+use crate::session;
 
-/// Stands for the schema, in `turn.sql` and in the statements that call it.
+/// Stands for the schema, in the texts and in the statements that call them.
 const PLACEHOLDER: &str = "{turn}";
 
 /// Bytes of the hash that are part of a schema's name.
@@ -28,7 +32,8 @@ const KEPT: i64 = 5;
 /// How many days it keeps any other after that was last installed.
 const KEPT_DAYS: i32 = 30;
 
-static CURRENT: LazyLock<Functions> = LazyLock::new(|| Functions::of(include_str!("turn.sql")));
+static CURRENT: LazyLock<Functions> =
+    LazyLock::new(|| Functions::of(format!("{}\n{}", session::FUNCTIONS, search::functions())));
 
 /// One version of the functions.
 #[derive(Debug)]
@@ -112,7 +117,8 @@ impl Functions {
 }
 
 /// A statement that calls the functions of this program.
-pub(super) fn statement(name: &'static str, sql: &str) -> Statement {
+#[must_use]
+pub fn statement(name: &'static str, sql: &str) -> Statement {
     Statement {
         name,
         sql: Functions::current().call(sql).into(),
@@ -120,7 +126,8 @@ pub(super) fn statement(name: &'static str, sql: &str) -> Statement {
 }
 
 /// Names the functions if a statement failed because they are not installed.
-pub(super) fn explain(error: Error) -> Error {
+#[must_use]
+pub fn explain(error: Error) -> Error {
     match error {
         Error::Statement {
             statement,
