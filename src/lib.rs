@@ -45,6 +45,7 @@ pub mod reader;
 pub mod turn;
 
 pub mod book;
+pub mod citation;
 pub mod guard;
 pub mod llm;
 pub mod prompt;
