@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::pages::Base;
-use super::search::{self, Before, Query, Section, search};
+use super::search::{self, Before, Query, Section, Vector, search};
 use crate::database::{self, Database};
 
 /// How far down a hit counts.
@@ -30,6 +30,25 @@ pub struct Question {
     pub page: Option<String>,
     /// What sort of question it is, for figures of its own.
     pub kind: Option<String>,
+}
+
+/// A question as it is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The question.
+    pub question: &'a Question,
+    /// Its vector; without one it is searched by words alone.
+    pub vector: Option<Vector<'a>>,
+}
+
+impl<'a> From<&'a Question> for Asked<'a> {
+    /// By words alone.
+    fn from(question: &'a Question) -> Self {
+        Self {
+            question,
+            vector: None,
+        }
+    }
 }
 
 /// How a set of questions was answered. Shares are between 0 and 1.
@@ -84,7 +103,7 @@ pub struct Unreadable {
 ///
 /// # Errors
 ///
-/// When a line is no question, or names no section.
+/// When a line is no question, or one without text or sections.
 pub fn questions(text: &str) -> Result<Vec<Question>, Unreadable> {
     let lines = text.lines().enumerate();
     let lines = lines.filter(|(_, line)| !line.trim().is_empty());
@@ -95,6 +114,9 @@ pub fn questions(text: &str) -> Result<Vec<Question>, Unreadable> {
         };
         let question: Question =
             serde_json::from_str(line).map_err(|error| unreadable(error.to_string()))?;
+        if question.question.trim().is_empty() {
+            return Err(unreadable("`question` is empty".into()));
+        }
         if question.urls.is_empty() {
             return Err(unreadable("`urls` is empty".into()));
         }
@@ -103,7 +125,7 @@ pub fn questions(text: &str) -> Result<Vec<Question>, Unreadable> {
     questions.collect()
 }
 
-/// Asks all of them, by their words alone, and without the page of the reader unless `with_pages`.
+/// Asks all of them, without the reader's page unless `with_pages`; `None` without an active index.
 ///
 /// # Errors
 ///
@@ -111,11 +133,11 @@ pub fn questions(text: &str) -> Result<Vec<Question>, Unreadable> {
 pub async fn evaluate(
     database: &Database,
     book: &Base,
-    questions: &[Question],
+    asked: &[Asked<'_>],
     with_pages: bool,
-) -> Result<Figures, database::Error> {
+) -> Result<Option<Figures>, database::Error> {
     let mut figures = Figures::default();
-    for question in questions {
+    for &Asked { question, vector } in asked {
         let page = question.page.as_deref().filter(|_| with_pages);
         let page = page.map(|page| address(book.url(), page));
         let found = search(
@@ -125,19 +147,21 @@ pub async fn evaluate(
                 question: &question.question,
                 before: Before::Nothing,
                 page: page.as_deref(),
-                vector: None,
+                vector,
                 sections: SECTIONS,
                 max_chars: usize::MAX,
             },
         )
         .await?;
-        let found = found.unwrap_or_default();
+        let Some(found) = found else {
+            return Ok(None);
+        };
         figures.count(question, rank(book.url(), question, &found), &found);
     }
     for share in figures.kinds.values_mut().chain([&mut figures.all]) {
         share.divide();
     }
-    Ok(figures)
+    Ok(Some(figures))
 }
 
 /// The rank, from 1, of the first section that answers.
@@ -226,8 +250,18 @@ mod tests {
         let error = questions(text).unwrap_err();
         assert_eq!(error.line, 3, "{error}");
         assert!(error.reason.contains("urls"), "{error}");
-        let empty = questions("{\"question\": \"a\", \"urls\": []}").unwrap_err();
-        assert_eq!(empty.to_string(), "line 1: `urls` is empty");
+        for (empty, reason) in [
+            (
+                r#"{"question": "a", "urls": []}"#,
+                "line 1: `urls` is empty",
+            ),
+            (
+                r#"{"question": " ", "urls": ["x"]}"#,
+                "line 1: `question` is empty",
+            ),
+        ] {
+            assert_eq!(questions(empty).unwrap_err().to_string(), reason);
+        }
     }
 
     #[test]

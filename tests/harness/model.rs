@@ -219,6 +219,7 @@ struct State {
     releases: Semaphore,
     embedding: Mutex<Mode>,
     embedded: Mutex<Vec<String>>,
+    embedding_requests: AtomicUsize,
     moderation: Mutex<Vec<Value>>,
     flags: AtomicBool,
     moderation_fails: AtomicBool,
@@ -242,6 +243,7 @@ impl ScriptedModel {
             releases: Semaphore::new(0),
             embedding: Mutex::default(),
             embedded: Mutex::default(),
+            embedding_requests: AtomicUsize::new(0),
             moderation: Mutex::default(),
             flags: AtomicBool::new(false),
             moderation_fails: AtomicBool::new(false),
@@ -327,6 +329,11 @@ impl ScriptedModel {
         self.state.embedded.lock().unwrap().clone()
     }
 
+    /// How many requests for embeddings have come so far, whatever became of them.
+    pub fn embedding_requests(&self) -> usize {
+        self.state.embedding_requests.load(Ordering::SeqCst)
+    }
+
     /// How many bytes have been written so far.
     pub fn written(&self) -> usize {
         self.state.written.load(Ordering::SeqCst)
@@ -371,6 +378,7 @@ async fn serve(stream: TcpStream, state: Arc<State>) -> Option<()> {
             continue;
         }
         if asked.head.starts_with("POST /v1/embeddings ") {
+            state.embedding_requests.fetch_add(1, Ordering::SeqCst);
             let mode = *state.embedding.lock().unwrap();
             let kind = "content-type: application/json\r\n";
             let script = match mode {

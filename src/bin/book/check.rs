@@ -60,10 +60,9 @@ pub(crate) async fn run(
     if state.indexed {
         return Ok(output);
     }
-    let line = format!("there is no index of {url}: run `cargo run --bin book -- index`");
     Err(Failure {
         output,
-        ..Failure::of(line)
+        ..Failure::no_index(url)
     })
 }
 

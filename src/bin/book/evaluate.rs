@@ -1,12 +1,14 @@
 //! `book evaluate`: how often the search finds the section that answers, by questions whose answers are
-//! known. Changes nothing, and pays for nothing: it searches by words.
+//! known. Changes nothing.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use textbook_chat::book::evaluate::{Figures, Share, evaluate, questions};
+use serde::Serialize;
+use textbook_chat::book::evaluate::{Asked, Figures, Share, evaluate, questions};
 use textbook_chat::config::BookProgram;
 
+use crate::asking::Asking;
 use crate::{Address, Failure};
 
 /// Says how often the search finds the section that answers a question
@@ -19,9 +21,20 @@ pub(crate) struct Arguments {
     /// Search as for a reader who is on the question's page
     #[arg(long)]
     with_pages: bool,
+    #[command(flatten)]
+    asking: Asking,
     /// Print the figures as one JSON object instead
     #[arg(long)]
     json: bool,
+}
+
+/// The form of `--json`.
+#[derive(Serialize)]
+struct Evaluated {
+    /// What was searched by.
+    by: &'static str,
+    #[serde(flatten)]
+    figures: Figures,
 }
 
 pub(crate) async fn run(
@@ -35,11 +48,30 @@ pub(crate) async fn run(
         .map_err(|error| Failure::of(format!("{file} cannot be read: {error}")))?;
     let questions = questions(&text)
         .map_err(|error| Failure::of(format!("{file}, line {}: {}", error.line, error.reason)))?;
-    let figures = evaluate(&database, &base, &questions, arguments.with_pages).await?;
+    let url = base.url().as_str();
+    let texts: Vec<&str> = questions.iter().map(|it| it.question.as_str()).collect();
+    let vectors = arguments
+        .asking
+        .vectors(&database, url, &mut settings, &texts)
+        .await?;
+    let asked = questions.iter().enumerate().map(|(i, question)| Asked {
+        question,
+        vector: vectors.as_ref().and_then(|vectors| vectors.of(i)),
+    });
+    let asked: Vec<Asked<'_>> = asked.collect();
+    let figures = evaluate(&database, &base, &asked, arguments.with_pages).await?;
+    let figures = figures.ok_or_else(|| Failure::no_index(url))?;
     Ok(if arguments.json {
-        crate::report::line(&figures)
+        let by = match vectors {
+            Some(_) => "words and vectors",
+            None => "words",
+        };
+        crate::report::line(&Evaluated { by, figures })
     } else {
-        table(&figures)
+        let by = vectors.map_or("words alone".into(), |vectors| {
+            format!("words and vectors of {}", vectors.model)
+        });
+        format!("Searched by {by}.\n\n{}", table(&figures))
     })
 }
 

@@ -21,6 +21,12 @@ impl Failure {
             output: String::new(),
         }
     }
+
+    pub(crate) fn no_index(url: &str) -> Self {
+        Self::of(format!(
+            "there is no index of {url}: run `cargo run --bin book -- index`"
+        ))
+    }
 }
 
 impl From<config::Problems> for Failure {

@@ -13,6 +13,7 @@
 
 #![expect(clippy::print_stdout, reason = "it is a program for a terminal")]
 
+mod asking;
 mod check;
 mod evaluate;
 mod failure;

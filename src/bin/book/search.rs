@@ -2,12 +2,11 @@
 
 use clap::Args;
 use serde::Serialize;
-use textbook_chat::book::search::{Before, Query, Section, Vector, search};
-use textbook_chat::book::{self};
+use textbook_chat::book::search::{Before, Query, Section, search};
 use textbook_chat::config::BookProgram;
-use textbook_chat::llm::Model;
 
-use crate::{Address, Failure, remark};
+use crate::asking::Asking;
+use crate::{Address, Failure};
 
 /// Shows the sections that a question would be answered from
 #[derive(Debug, Args)]
@@ -22,9 +21,8 @@ pub(crate) struct Arguments {
     /// The page that the reader is on
     #[arg(long, value_name = "PATH")]
     page: Option<String>,
-    /// By its words alone, without asking for the question's vector
-    #[arg(long)]
-    no_embed: bool,
+    #[command(flatten)]
+    asking: Asking,
     /// Print each section as a line of JSON instead, in order
     #[arg(long)]
     json: bool,
@@ -45,37 +43,24 @@ pub(crate) async fn run(
 ) -> Result<String, Failure> {
     let base = arguments.address.base(&settings)?;
     let database = crate::database(&mut settings)?;
-    let name = settings.book.embedding_model.as_deref();
-    let name = name.filter(|_| !arguments.no_embed);
-    let model = settings.model.map(Model::new);
-    let mut vector = None;
-    if let (Some(model), Some(name), true) = (&model, name, book::has_vectors(&database).await?) {
-        match model.embed(name, &[&arguments.question]).await {
-            Ok(mut answer) => vector = answer.vectors.pop(),
-            Err(error) => remark(&format!("searched by its words alone: {error}")),
-        }
-    }
+    let url = base.url().as_str();
+    let question = arguments.question.as_str();
+    let vectors = arguments
+        .asking
+        .vectors(&database, url, &mut settings, &[question])
+        .await?;
+    let before = arguments.before.as_deref();
     let query = Query {
         book: base.url(),
-        question: &arguments.question,
-        before: arguments
-            .before
-            .as_deref()
-            .map_or(Before::Nothing, Before::Question),
+        question,
+        before: before.map_or(Before::Nothing, Before::Question),
         page: arguments.page.as_deref(),
-        vector: vector
-            .as_deref()
-            .zip(name)
-            .map(|(numbers, model)| Vector { numbers, model }),
+        vector: vectors.as_ref().and_then(|vectors| vectors.of(0)),
         sections: settings.book.sources,
         max_chars: settings.book.max_chars,
     };
-    let found = search(&database, &query).await?.ok_or_else(|| {
-        let url = base.url();
-        Failure::of(format!(
-            "there is no index of {url}: run `cargo run --bin book -- index`"
-        ))
-    })?;
+    let found = search(&database, &query).await?;
+    let found = found.ok_or_else(|| Failure::no_index(url))?;
     Ok(if arguments.json {
         found.iter().map(line).collect()
     } else if found.is_empty() {

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::owner::{BOOK, Owner, book, provider};
-use crate::harness::Database;
+use crate::harness::embedding::Mode;
+use crate::harness::{Database, ScriptedModel};
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories/book/fixtures/mdbook")
@@ -380,6 +381,66 @@ async fn a_book_is_searched_and_its_search_is_evaluated() {
     std::fs::write(questions.path(), "no json").unwrap();
     let error = owner.run(&["evaluate", file]).failed(1);
     assert!(error.contains("line 1"), "{error}");
+}
+
+// The model must answer while the program runs, for which the story waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_search_is_evaluated_as_a_turn_would_search_with_vectors_where_there_are_any() {
+    let owner = Owner::new(40).await;
+    // No word of it counts in a search by words.
+    owner.write("they.html", "They are what you were before this.");
+    owner.list();
+    let model = ScriptedModel::start();
+    let base = model.base_url();
+    let settings = [("OPENAI_API_KEY", "sk-test"), ("OPENAI_BASE_URL", &base)];
+
+    let questions = tempfile::NamedTempFile::new().unwrap();
+    let lines = (1..40).map(|n| {
+        let question = format!("What is in chapter {n}?");
+        json!({"question": question, "urls": [format!("{n}.html")], "kind": "words"})
+    });
+    let last = json!({
+        "question": "What were you before this?", "urls": ["they.html"], "kind": "none"
+    });
+    let lines: Vec<String> = lines.chain([last]).map(|it| it.to_string()).collect();
+    std::fs::write(questions.path(), lines.join("\n")).unwrap();
+    let file = questions.path().to_str().unwrap();
+    let evaluate = |more: &[&str]| {
+        let before = model.embedding_requests();
+        let run = owner.run_with(&settings, &[&["evaluate", file], more].concat());
+        let remarks = run.error.clone();
+        (run.done(), model.embedding_requests() - before, remarks)
+    };
+    let figures = |more: &[&str]| {
+        let (json, requests, _) = evaluate(&[&["--json"], more].concat());
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["all"]["questions"], 40);
+        let found = ["words", "none"].map(|kind| json["kinds"][kind]["recall_3"].clone());
+        (json["by"].as_str().unwrap().to_owned(), found, requests)
+    };
+
+    let nothing = owner.run(&["evaluate", file]).failed(1);
+    assert!(nothing.contains("there is no index"), "{nothing}");
+    owner.index(&["--no-embed"]).done();
+    let by_words = ("words".to_owned(), [json!(1.0), json!(0.0)], 0);
+    assert_eq!(figures(&[]), by_words, "the index has no vectors");
+
+    owner.index_with(&settings, &[]).done();
+    let with_vectors = ("words and vectors".to_owned(), [json!(1.0), json!(1.0)], 1);
+    assert_eq!(figures(&[]), with_vectors);
+    assert_eq!(figures(&["--no-embed"]), by_words);
+    let (text, ..) = evaluate(&[]);
+    let first = "Searched by words and vectors of text-embedding-3-small.\n";
+    assert!(text.starts_with(first), "{text}");
+
+    model.embed(Mode::Fails);
+    let (text, requests, remarks) = evaluate(&[]);
+    assert!(text.starts_with("Searched by words alone.\n"), "{text}");
+    assert_eq!(requests, 1);
+    assert!(
+        remarks.starts_with("book: searched by words alone: the model refused"),
+        "{remarks}"
+    );
 }
 
 #[tokio::test]

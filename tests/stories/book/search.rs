@@ -3,9 +3,10 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use textbook_chat::book::evaluate::{self, Asked};
+use textbook_chat::book::language;
 use textbook_chat::book::pages::Base;
 use textbook_chat::book::search::{Before, Query, Section, Vector, search};
-use textbook_chat::book::{evaluate, language};
 use textbook_chat::config::DatabaseSettings;
 
 use crate::harness::Database;
@@ -427,8 +428,9 @@ async fn figures_tell_what_is_found_and_what_is_missed() {
            {"question": "How do I cook rice?", "urls": ["https://b.example/book/rice#cook"]}"#,
     )
     .unwrap();
-    let figures = evaluate::evaluate(&shelf.connected, &shelf.base, &questions, true);
-    let figures = figures.await.unwrap();
+    let asked: Vec<Asked<'_>> = questions.iter().map(Asked::from).collect();
+    let figures = evaluate::evaluate(&shelf.connected, &shelf.base, &asked, true);
+    let figures = figures.await.unwrap().unwrap();
     assert_eq!(figures.all.questions, 3);
     assert!((figures.all.recall_3 - 2.0 / 3.0).abs() < 1e-9);
     assert!((figures.kinds["exact"].mrr - 1.0).abs() < 1e-9);
