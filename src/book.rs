@@ -1,14 +1,14 @@
 //! The book: its built pages are read, kept as a searchable index, and searched.
 //!
-//! Three doors lead here: the program `book`, the function `refresh`, and `cargo dev`. What a turn
-//! takes of it is [`search`] alone.
+//! Three doors lead here: the program `book`, the function `refresh`, and `cargo dev`. A turn uses
+//! only [`search`].
 //!
 //! - [`pages`]: built HTML in, chunks with addresses and anchors out; knows no database
-//! - [`index`]: a version of it beside the one in use, and then in its place; [`plan`] only says what
-//!   that would do
-//! - [`search`]: a question in, the sections that it is about out: by words, vectors and page
-//! - [`evaluate`]: how well that finds what it should, by questions whose answers are known
-//! - [`language`]: how a text's words are reduced: by its script, then by its `lang`
+//! - [`index`]: builds a new version beside the one in use, then puts it in its place; [`plan`] only
+//!   says what that would do
+//! - [`search`]: a question in, the sections that it is about out; by words, vectors and page
+//! - [`evaluate`]: measures how well that works, with questions whose answers are known
+//! - [`language`]: which stemmer a text's words get: by its script, then by its `lang`
 
 mod embed;
 pub mod evaluate;

@@ -1,8 +1,8 @@
-//! Vectors for the chunks of a version: each text is embedded once, whatever page or version it stands
-//! in, and what that costs is counted.
+//! Vectors for the chunks of a version: each text is embedded once, however many pages and versions it
+//! is in, and the cost is counted.
 //!
-//! Everything works without: where the database has no vectors, or the provider fails, the book is
-//! searched by its words.
+//! Everything works without them: where the database has no vectors, or the provider fails, the book
+//! is searched by its words.
 
 use std::fmt::Write;
 
@@ -13,10 +13,10 @@ use super::versions::Active;
 use crate::database::{self, Database, Parameter, Statement};
 use crate::llm::{self, Model};
 
-/// Texts of one request; the provider takes up to 2,048 of them, and 300,000 tokens.
+/// Texts per request; the provider takes up to 2,048 of them, and 300,000 tokens.
 const TEXTS: i64 = 128;
 
-/// What the owner is told of a database that cannot hold vectors.
+/// What the owner is told when the database cannot hold vectors.
 pub(super) const NO_PLACE: &str = "the database has no extension `vector`: the book is searched by \
     its words alone (when the extension is there, run migrate and index again)";
 
@@ -53,7 +53,7 @@ const NEXT: Statement = Statement::new(
 
 const PUT: Statement = Statement::new(
     "store vectors",
-    // What was stored before was paid for before.
+    // What is already stored has already been paid for.
     "with stored as (
              insert into book_vectors (hash, model, vector)
              select decode(hash, 'hex'), $1, vector::halfvec
@@ -78,21 +78,21 @@ pub struct Embedding<'a> {
     pub model: &'a Model,
     /// The model of the vectors (`EMBEDDING_MODEL`).
     pub name: &'a str,
-    /// Billionths of a dollar a token.
+    /// Billionths of a dollar per token.
     pub price: i64,
     /// The most that one indexing may cost, in billionths of a dollar.
     pub max_cost: i64,
 }
 
 impl Embedding<'_> {
-    /// What so many tokens cost, in billionths of a dollar.
+    /// What this many tokens cost, in billionths of a dollar.
     fn cost(&self, tokens: u64) -> i64 {
         let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
         self.price.saturating_mul(tokens)
     }
 }
 
-/// What embedding has come to.
+/// What embedding has done.
 #[derive(Debug, Default)]
 pub(super) struct Embedded {
     /// Texts that have a vector now and had none before.
@@ -101,9 +101,9 @@ pub(super) struct Embedded {
     pub(super) calls: u64,
     /// Tokens that were paid for.
     pub(super) tokens: u64,
-    /// Texts that have none yet, for want of time.
+    /// Texts that still have none, because time ran out.
     pub(super) left: u64,
-    /// Why the book is searched by its words alone, or by fewer vectors than it has texts.
+    /// Why the book is searched by its words alone, or why some texts have no vector.
     pub(super) warning: Option<String>,
 }
 
@@ -126,7 +126,7 @@ pub enum Error {
     },
 }
 
-/// What is missing of a version's vectors: texts, and their tokens.
+/// How many texts of a version have no vector, and their tokens.
 ///
 /// # Errors
 ///
@@ -171,7 +171,7 @@ pub async fn without_vector(
     Ok(row.map_or(0, |row| row.get::<_, i64>("chunks").unsigned_abs()))
 }
 
-/// Deletes the vectors of texts that stand in no version any more.
+/// Deletes the vectors of texts that are in no version any more.
 pub(super) async fn sweep(database: &Database) -> Result<(), database::Error> {
     if ready(database).await? {
         database.query(&SWEEP, &[]).await?;
@@ -219,7 +219,7 @@ pub(super) async fn embed(
     Ok(done)
 }
 
-/// One request to the provider; how many texts it was about.
+/// Makes one request to the provider; returns how many texts it was for.
 async fn batch(
     database: &Database,
     version: i64,
@@ -266,7 +266,7 @@ async fn batch(
     Ok(Ok(texts.len()))
 }
 
-/// What of a chunk is embedded: its text below its headings.
+/// The text that is embedded for a chunk: its headings, then its content.
 pub(super) fn embedded_text(title: &str, trail: &[String], content: &str) -> String {
     let mut headings = vec![title];
     headings.extend(trail.iter().map(String::as_str));

@@ -1,7 +1,7 @@
-//! How well the search finds what it should: questions whose answers are known, and how often and how
-//! early a section that answers them is found.
+//! How well the search works, measured with questions whose answers are known: how often, and how
+//! early, a section that answers them is found.
 //!
-//! Ranks are those of sections, as an answer gets them: pieces of one section count once.
+//! Ranks count sections, as an answer gets them: the pieces of one section count once.
 //!
 //! Never decides what is good enough.
 
@@ -17,7 +17,7 @@ use crate::database::{self, Database};
 /// How far down a hit counts.
 const SECTIONS: usize = 10;
 
-/// A question and where its answer stands.
+/// A question, and the sections that answer it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
@@ -28,7 +28,7 @@ pub struct Question {
     pub urls: Vec<String>,
     /// The page that the reader is on.
     pub page: Option<String>,
-    /// What sort of question it is, for figures of its own.
+    /// What kind of question it is: each kind gets figures of its own.
     pub kind: Option<String>,
 }
 
@@ -58,12 +58,12 @@ pub struct Figures {
     pub all: Share,
     /// By kind.
     pub kinds: BTreeMap<String, Share>,
-    /// The questions whose answer is not among the first five sections, with the section that is the
+    /// The questions whose answer is not among the first five sections, with the section that came
     /// first instead.
     pub misses: Vec<Miss>,
 }
 
-/// How some questions were answered.
+/// The figures of some of the questions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Share {
     /// How many questions.
@@ -99,7 +99,7 @@ pub struct Unreadable {
     pub reason: String,
 }
 
-/// Questions as JSON, one a line.
+/// Questions as JSON, one per line.
 ///
 /// # Errors
 ///
@@ -175,12 +175,12 @@ fn rank(book: &Url, question: &Question, found: &[Section]) -> Option<usize> {
     found.iter().position(hit).map(|index| index + 1)
 }
 
-/// The whole address of a section that is named by it, or by a path.
+/// The whole address of a section that is named by its address or by a path.
 fn address(book: &Url, named: &str) -> String {
     book.join(named).map_or_else(|_| named.into(), Into::into)
 }
 
-/// What two addresses of one section have in common: the path and the fragment.
+/// What all addresses of one section have in common: the path and the fragment.
 fn place(address: &str) -> String {
     let fragment = address.split_once('#').map(|(_, fragment)| fragment);
     let path = search::path(address);
@@ -191,7 +191,7 @@ fn place(address: &str) -> String {
         path.strip_suffix('/').unwrap_or(path),
         fragment.unwrap_or_default()
     );
-    // However its signs are encoded.
+    // Whichever of its characters are percent-encoded.
     percent_encoding::percent_decode_str(&place)
         .decode_utf8_lossy()
         .into_owned()

@@ -1,8 +1,8 @@
-//! The index of a book: a new version is built beside the one in use, and put in its place when all of
-//! it is there and nothing speaks against it.
+//! The index of a book: a new version is built beside the one in use, and put in its place when it is
+//! complete and nothing speaks against it.
 //!
-//! Readers see the version before or the new one, never half of either. An indexing that was cut short
-//! goes on where it was: what it had read is in the database. Never searches.
+//! Readers see the old version or the new one, never half of either. After an indexing that was cut
+//! short, the next one goes on from there: what was read is in the database. Never searches.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,29 +18,29 @@ use crate::database::Database;
 pub use super::report::{Error, Progress, Report};
 pub use super::store::LEASE;
 
-/// Raised when the same HTML would be read otherwise.
+/// Raised when the same HTML would be read differently.
 const READER: u32 = 1;
 
-/// Pages that are on their way from the book to the database.
+/// Pages on their way from the book to the database.
 const ON_THE_WAY: usize = 32;
 
-/// The least part of the chunks that a new version must have, in percent.
+/// The share of the chunks that a new version must keep, in percent.
 const KEPT: u64 = 70;
 
 /// What is to be indexed, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Job<'a> {
-    /// Where the pages are read.
+    /// Where the pages are read from.
     pub source: &'a Source,
-    /// The address that they are linked by.
+    /// The address at which readers find them.
     pub base: &'a Base,
-    /// What of them is read.
+    /// What is read of them.
     pub options: &'a Options,
     /// Without it, the book is searched by its words alone.
     pub embedding: Option<Embedding<'a>>,
-    /// Puts a version in place that lost much.
+    /// Puts a version in place even if it has lost much.
     pub accept_loss: bool,
-    /// When to stop, and leave the rest to the next time.
+    /// When to stop, and leave the rest to the next indexing.
     pub until: Option<Instant>,
 }
 
@@ -84,7 +84,7 @@ pub async fn index(
     result
 }
 
-/// What decides what is read from a page.
+/// The options that decide what is read of a page.
 fn options_text(options: &Options) -> String {
     format!("{READER} {:?} {:?}", options.select, options.drop)
 }
@@ -98,12 +98,12 @@ struct Indexing<'a> {
     progress: &'a (dyn Fn(Progress) + Sync),
 }
 
-/// What came of the pages.
+/// The pages of the book, as they were found now.
 #[derive(Default)]
 struct Seen {
     /// In the order in which they were found.
     facts: Vec<Facts>,
-    /// The places in it of those that had to be read.
+    /// The indices of those that had to be read.
     read: Vec<usize>,
 }
 
@@ -121,7 +121,7 @@ impl Indexing<'_> {
             .collect();
         let same_options = active.as_ref().is_some_and(|it| it.options == self.options);
         let mut known: HashMap<String, Facts> = HashMap::new();
-        // A page that another one repeats has no chunks to take over.
+        // A page that repeats another one has no chunks to take over.
         let taken = before.into_iter().filter(|it| same_options && !it.skipped);
         known.extend(taken.map(|it| (it.facts.location.clone(), it.facts)));
         let mut settled = Vec::new();
@@ -156,7 +156,7 @@ impl Indexing<'_> {
         };
         let is_new = |facts: &&Facts| !digests.contains_key(&facts.location);
         report.new = seen.facts.iter().filter(is_new).count();
-        // A page that another one repeats is read each time, and need not have changed.
+        // A page that repeats another one is read each time, and need not have changed.
         let has_changed = |facts: &&Facts| {
             let before = digests.get(&facts.location);
             before.is_some_and(|digest| *digest != facts.digest || !same_options)
@@ -177,7 +177,7 @@ impl Indexing<'_> {
         let chunks_before = active.as_ref().map_or(0, |it| it.chunks);
         let as_good = active.filter(|_| nothing_new && settled.is_empty() && same_options);
         if let Some(active) = as_good {
-            // It may lack vectors.
+            // It may still lack vectors.
             report.embed(self.embed(active.id).await?);
             versions::checked(database, active.id).await?;
             self.version.drop(database).await?;
@@ -238,7 +238,7 @@ impl Indexing<'_> {
         Ok(seen)
     }
 
-    /// Leaves out what only the whole book shows to be none of its text.
+    /// Leaves out the pages that are no part of the text, as only the whole book shows.
     async fn judge(
         &self,
         facts: &[Facts],
@@ -258,10 +258,8 @@ impl Indexing<'_> {
         self.version
             .skip(self.database, &by_others, locations)
             .await?;
-        let skipped = skipped.into_iter();
-        Ok(skipped
-            .map(|(facts, skip)| (facts.url.clone(), skip))
-            .collect())
+        let named = |(facts, skip): (&Facts, Skip)| (facts.url.clone(), skip);
+        Ok(skipped.into_iter().map(named).collect())
     }
 
     async fn embed(&self, version: i64) -> Result<Embedded, Error> {
@@ -273,7 +271,7 @@ impl Indexing<'_> {
         Ok(embed::embed(self.database, version, embedding, until, &progress).await?)
     }
 
-    /// Shows from time to time that this indexing is at work; returns when another has taken over.
+    /// Renews the lease from time to time; returns when another indexing has taken over.
     async fn keep_hold(&self) -> Error {
         loop {
             sleep(store::LEASE / 3).await;
@@ -287,13 +285,13 @@ impl Indexing<'_> {
     }
 }
 
-/// Whether a version has lost so much that nobody would notice in time.
+/// Whether a version has lost so much that it is more likely a mistake.
 pub(super) fn loses_much(before: u64, now: u64) -> bool {
     now * 100 < before * KEPT
 }
 
 impl versions::Active {
-    /// Whether its pages were read as they would be read now.
+    /// Whether its pages were read as these options would have them read now.
     #[must_use]
     pub fn is_read_with(&self, options: &Options) -> bool {
         self.options == options_text(options)

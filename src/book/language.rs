@@ -1,4 +1,4 @@
-//! Which text search configuration of PostgreSQL reduces a text's words.
+//! Which of PostgreSQL's text search configurations stems a text's words.
 //!
 //! By script first, because `<html lang>` is often that of the whole site: an Urdu page of an English
 //! book says `en`, and the English stemmer would make nothing of it. Then by `lang`, if that is a
@@ -9,7 +9,7 @@
 /// No stemmer and no stop words: right for every language, if not the best for any.
 const SIMPLE: &str = "simple";
 
-/// What is used for a Latin text that names no language: most of them are books of programming.
+/// For a Latin text that names no language: most such books are about programming.
 const LATIN: &str = "english";
 
 /// Primary subtag, script, configuration: all that PostgreSQL 14 and later have built in.
@@ -63,7 +63,7 @@ enum Script {
 /// How many scripts there are above.
 const SCRIPTS: usize = Script::Tamil as usize + 1;
 
-/// What most of a text's letters are.
+/// The script of most of a text's letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Letters {
     Of(Script),
@@ -72,7 +72,7 @@ enum Letters {
     None,
 }
 
-/// The configuration for a text of a page whose `lang` is this; `simple` for a script or a language
+/// The configuration for a text on a page with this `lang`; `simple` for a script or a language
 /// without a stemmer.
 ///
 /// A Latin text without a `lang` is taken for English. A text in another script is stemmed only as
@@ -100,7 +100,7 @@ pub fn config(lang: &str, text: &str) -> &'static str {
         }),
         Letters::Of(script) => stemmer(Some(script)).unwrap_or(SIMPLE),
         Letters::Others => SIMPLE,
-        // Like the pages around it, lest a table of numbers bring a configuration of its own.
+        // As on the pages around it: a table of numbers should not bring its own configuration.
         Letters::None => stemmer(None).unwrap_or(SIMPLE),
     }
 }
@@ -154,7 +154,7 @@ fn of(letter: char) -> Option<Script> {
     })
 }
 
-/// Whether it has letters that Arabic does not: a site in Arabic may have pages in Urdu.
+/// Whether it uses letters that Arabic lacks: an Arabic site may have pages in Urdu.
 fn is_persian_or_urdu(text: &str) -> bool {
     let foreign = |letter: &char| "پچژگکیٹڈڑںےہھ".contains(*letter);
     let arabic = |letter: &char| of(*letter) == Some(Script::Arabic);

@@ -55,7 +55,7 @@ pub use web::Web;
 /// A piece of a section: what is searched, and what an answer cites.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Chunk {
-    /// [`Facts::url`] with the percent-encoded anchor; the caller puts the site's origin before it.
+    /// [`Facts::url`] with the percent-encoded anchor; the caller puts the site's origin in front.
     pub url: String,
     /// The page's title.
     pub title: String,
@@ -67,7 +67,7 @@ pub struct Chunk {
     pub lang: String,
     /// The path of the page.
     pub page: String,
-    /// The id that the section is reached by, as it stands in the page; the page itself without one.
+    /// The id that leads to the section, as it is written in the page; without one, the page itself.
     pub anchor: Option<String>,
     /// Counts the chunks of a page from 0.
     pub position: usize,
@@ -82,17 +82,17 @@ pub struct Heading {
     pub level: u8,
     /// Its text, without a permalink; cut at 300 characters.
     pub text: String,
-    /// Its own id; none where the page has none that leads there.
+    /// The id that leads to it, if it has one of its own.
     pub anchor: Option<String>,
 }
 
-/// What is remembered of a page between two readings, small enough to be stored beside it: an
-/// unchanged page is not fetched again, but the verdict about the book still counts it.
+/// What is remembered about a page between two readings, small enough to be stored with it: an
+/// unchanged page is not fetched again, but still counts in the verdict on the book.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
-    /// The path that it was asked for.
+    /// The path by which it was asked for.
     pub location: String,
-    /// The path that it is linked by.
+    /// The path by which it is linked.
     pub url: String,
     /// What the server calls this version of it.
     #[serde(default)]
@@ -108,11 +108,11 @@ pub struct Facts {
     pub links: Vec<String>,
     /// The same page in other languages.
     pub translations: Vec<String>,
-    /// Its chunks, as far as another page may repeat them.
+    /// Fingerprints of the chunks that another page might repeat.
     pub prints: Vec<Print>,
 }
 
-/// What a server calls a version of a page, for the next time it is asked.
+/// What a server calls a version of a page, for the next request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Validators {
     /// The header `ETag`.
@@ -127,7 +127,7 @@ pub struct Validators {
 pub enum Content {
     /// By an element that marks it.
     Marked,
-    /// Nothing marks it, so that it is the whole body: right only for a book without such elements.
+    /// Nothing marks it, so it is the whole body: right only in a book that marks none at all.
     Body,
     /// There is none.
     Missing,
@@ -164,7 +164,7 @@ pub enum Skip {
     /// More than four fifths of its text are links.
     #[error("nearly all of it is links")]
     Links,
-    /// At least three fifths of its text stand in this page already.
+    /// At least three fifths of its text are on this page already.
     #[error("it repeats {0}")]
     Repeats(String),
 }
@@ -172,9 +172,9 @@ pub enum Skip {
 /// A page that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Page {
-    /// What to remember of it.
+    /// What to remember about it.
     pub facts: Facts,
-    /// Its first h1, or the name in its head.
+    /// Its first h1, or the title in its head.
     pub title: String,
     /// All headings of the content, in order.
     pub headings: Vec<Heading>,
@@ -195,13 +195,13 @@ pub struct Problem {
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// CSS selectors of the content, in place of the known ones: the first that matches counts,
-    /// with all that it matches.
+    /// with everything it matches.
     pub select: Vec<String>,
-    /// CSS selectors of what is left out, besides what is known to be no text.
+    /// CSS selectors of what is left out, besides what is known not to be text.
     pub drop: Vec<String>,
-    /// Only pages whose path begins like one of these; `*` stands for any characters.
+    /// Only pages whose path begins with one of these; `*` stands for any characters.
     pub include: Vec<String>,
-    /// No pages whose path begins like one of these; `*` stands for any characters.
+    /// No pages whose path begins with one of these; `*` stands for any characters.
     pub exclude: Vec<String>,
     /// What a reading may cost at most.
     pub limits: Limits,
@@ -214,7 +214,7 @@ pub struct Limits {
     pub pages: usize,
     /// Bytes of a page, or of a sitemap.
     pub bytes: usize,
-    /// From a request to the last byte of its response, hops included.
+    /// From a request to the last byte of its response, redirects included.
     pub page_time: Duration,
     /// For the whole book.
     pub whole_time: Duration,
@@ -234,7 +234,7 @@ impl Default for Limits {
 /// Why there is no book to put in place.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not an address that pages can lie below.
+    /// Not an address below which pages can lie.
     #[error("the book's address {0} {1}")]
     Address(String, &'static str),
     /// Not a CSS selector.
@@ -249,7 +249,7 @@ pub enum Error {
     /// No sitemap and no first page.
     #[error("there is no sitemap.xml, and the first page cannot be read: {0}")]
     NoFirstPage(String),
-    /// The sitemap speaks of another folder.
+    /// The sitemap lists the pages of another folder.
     #[error(
         "none of the pages in sitemap.xml lies below {base}; the first is {first}: \
          the book's address must end with the folder that the site is built for"
@@ -283,7 +283,7 @@ pub enum Error {
         /// Pages that should have some.
         pages: usize,
     },
-    /// [`Limits::whole_time`] is over.
+    /// [`Limits::whole_time`] has run out.
     #[error("the book could not be read in {} s", .0.as_secs())]
     OutOfTime(Duration),
 }

@@ -1,6 +1,6 @@
 //! What an indexing would do: the book is read and compared with its index.
 //!
-//! Writes nothing, holds nothing and asks for no embedding.
+//! Writes nothing, takes no lease, and asks for no embeddings.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +14,7 @@ use super::rows;
 use super::versions::{self, Active};
 use crate::database::{self, Database, Parameter, Statement};
 
-/// Pages that are on their way from the book.
+/// Pages on their way from the book.
 const ON_THE_WAY: usize = 32;
 
 const CHUNKS: Statement = Statement::new(
@@ -40,7 +40,7 @@ const MISSING: Statement = Statement::new(
          select count(*) as texts, coalesce(sum(tokens), 0)::bigint as tokens from missing",
 );
 
-/// What an indexing would come to.
+/// What an indexing would do.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// Pages with text.
@@ -49,11 +49,11 @@ pub struct Plan {
     pub chunks: u64,
     /// Pages that are not in the index.
     pub new: usize,
-    /// Pages that are there otherwise.
+    /// Pages that are in the index, but have changed.
     pub changed: usize,
-    /// Pages that are there as they are.
+    /// Pages that are in the index as they are.
     pub unchanged: usize,
-    /// Pages that are there and not in the book any more.
+    /// Pages that are in the index, but no longer in the book.
     pub gone: usize,
     /// Pages that give nothing, and why.
     pub skipped: Vec<(String, Skip)>,
@@ -63,9 +63,9 @@ pub struct Plan {
     pub texts: u64,
     /// Their tokens, as far as they can be counted beforehand.
     pub tokens: u64,
-    /// Where an indexing would refuse to lose so much: the pieces of the version in use.
+    /// The pieces of the version in use, where an indexing would refuse to lose so many.
     pub lost: Option<u64>,
-    /// What the owner should know of it.
+    /// What the owner should know about it.
     pub warning: Option<String>,
 }
 
@@ -73,11 +73,11 @@ pub struct Plan {
 #[derive(Default)]
 struct Before {
     active: Option<Active>,
-    /// The pages of it, with what they were read as.
+    /// Its pages, each with the digest of what was read.
     digests: HashMap<String, u64>,
     /// The pages whose chunks can be taken over.
     known: Vec<Facts>,
-    /// Pages are read now as they were then.
+    /// Whether pages are read now by the same rules as then.
     same_options: bool,
 }
 
@@ -86,7 +86,7 @@ struct Before {
 ///
 /// # Errors
 ///
-/// As far as an indexing would fail in reading the book: see [`Error`].
+/// Where an indexing would fail to read the book: see [`Error`].
 pub async fn plan(
     database: Option<&Database>,
     source: &Source,
@@ -154,7 +154,7 @@ impl Before {
         let same_options = active.is_read_with(options);
         let known = pages
             .into_iter()
-            // A page that another one repeats has no chunks to take over.
+            // A page that repeats another one has no chunks to take over.
             .filter(|page| same_options && !page.skipped)
             .map(|page| page.facts);
         Ok(Self {

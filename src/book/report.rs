@@ -1,4 +1,4 @@
-//! What an indexing says: how far it is, what it has done, or why it has not.
+//! What an indexing reports: how far it is, what it has done, or why it has failed.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -12,14 +12,14 @@ use crate::database;
 pub enum Progress {
     /// Pages that were read.
     Read(usize),
-    /// Texts that were embedded, of how many.
+    /// Texts that were embedded, and how many there are.
     Embedded(u64, u64),
 }
 
 /// What an indexing has done.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// The book is in place as it is. Otherwise time was too short: the next time goes on.
+    /// The index is as the book is. Otherwise time ran out, and the next indexing goes on.
     pub done: bool,
     /// Pages that could not be asked for yet.
     pub left: usize,
@@ -29,21 +29,21 @@ pub struct Report {
     pub chunks: u64,
     /// Pages that were not there before.
     pub new: usize,
-    /// Pages that are there otherwise, as far as this indexing has read them.
+    /// Pages that have changed, as far as this indexing has read them.
     pub changed: usize,
-    /// Pages that are not there any more.
+    /// Pages that are no longer there.
     pub gone: usize,
     /// Texts that were embedded.
     pub embedded: u64,
     /// Requests for embeddings.
     pub embedding_calls: u64,
-    /// Tokens of these.
+    /// Tokens that these took.
     pub tokens: u64,
     /// Pages that give nothing, and why.
     pub skipped: Vec<(String, Skip)>,
     /// Pages that could not be read; what was known of them stays.
     pub problems: Vec<Problem>,
-    /// What the owner should know of it.
+    /// What the owner should know about it.
     pub warning: Option<String>,
 }
 
@@ -65,7 +65,7 @@ pub enum Error {
         .0.format("%H:%M:%S")
     )]
     Busy(DateTime<Utc>),
-    /// Another indexing has taken over, for this one did not show itself for too long.
+    /// Another indexing has taken over, because this one did not renew its lease in time.
     #[error("another indexing of this book has taken over")]
     TakenOver,
     /// Much of the book is gone.

@@ -1,4 +1,4 @@
-//! What the index stores, as JSON that PostgreSQL takes.
+//! What the index stores, as JSON that PostgreSQL accepts.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -38,11 +38,11 @@ impl<'a> Row<'a> {
     }
 }
 
-/// As JSON; its texts lose what PostgreSQL's cannot hold.
+/// As JSON; texts lose what PostgreSQL's text cannot hold.
 pub(super) fn json(value: &impl Serialize) -> String {
     // Our own types, whose maps have strings for keys.
     let json = serde_json::to_string(value).unwrap_or_default();
-    // A text may also speak of it: then a backslash stands before this one.
+    // A text may also spell it out: then another backslash stands before this one.
     if !json.contains("\\u0000") {
         return json;
     }

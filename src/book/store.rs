@@ -1,5 +1,5 @@
-//! The version of a book that is being built, in the database: one statement a step, each safe to run
-//! twice.
+//! The version of a book that is being built, in the database: one statement per step, each safe to
+//! run twice.
 //!
 //! Knows tables and leases; never fetches a page, and never decides whether a version is good.
 
@@ -14,7 +14,7 @@ use super::rows::{Row, json};
 use super::versions::active;
 use crate::database::{Database, Error, Parameter, Statement};
 
-/// How long a version stays with the indexing that last showed itself.
+/// How long a version stays with an indexing that does not renew its lease.
 pub const LEASE: Duration = Duration::from_secs(30);
 
 const HOLD: Statement = Statement::new(
@@ -104,8 +104,8 @@ pub(super) struct Version {
     url: String,
 }
 
-/// Takes the version that is being built, or makes one; where another indexing holds it, until when
-/// at least.
+/// Takes the version that is being built, or makes one; if another indexing holds it, returns until
+/// when at least.
 pub(super) async fn hold(
     database: &Database,
     url: &str,
@@ -129,7 +129,7 @@ pub(super) async fn hold(
 }
 
 impl Version {
-    /// Shows that this indexing is at work; `false` where another one has taken over.
+    /// Renews the lease; `false` where another indexing has taken over.
     pub(super) async fn renew(&self, database: &Database) -> Result<bool, Error> {
         let parameters: [Parameter<'_>; 3] = [
             (&self.id, Type::INT8),
@@ -162,7 +162,7 @@ impl Version {
         Ok(())
     }
 
-    /// Throws it away.
+    /// Deletes it.
     pub(super) async fn drop(&self, database: &Database) -> Result<(), Error> {
         let parameters: [Parameter<'_>; 2] = [(&self.id, Type::INT8), (&self.holder, Type::UUID)];
         database.query(&DROP, &parameters).await?;
@@ -230,7 +230,7 @@ impl Version {
         Ok(row.get::<_, i64>("chunks").unsigned_abs())
     }
 
-    /// Puts it in the place of the active one; `false` where this indexing does not hold it any more.
+    /// Puts it in the place of the active one; `false` if this indexing no longer holds it.
     pub(super) async fn activate(&self, database: &Database) -> Result<bool, Error> {
         let parameters: [Parameter<'_>; 3] = [
             (&self.url, Type::TEXT),

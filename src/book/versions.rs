@@ -1,5 +1,5 @@
-//! The versions of a book in the database, beside the one that is being built: the one that is
-//! searched, what is known of its pages, and those that nobody needs any more.
+//! The versions of a book in the database, apart from the one that is being built: the one that is
+//! searched, what is known about its pages, and those that nobody needs any more.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::embed;
 use super::pages::Facts;
 use crate::database::{Database, Error, Parameter, Statement};
 
-/// How long a page that was read counts as just read, when an indexing goes on.
+/// For how long a page counts as just read, when an indexing goes on.
 const FRESH: Duration = Duration::from_hours(1);
 
 const ACTIVE: Statement = Statement::new(
@@ -96,7 +96,7 @@ pub(super) async fn pages(database: &Database, version: i64) -> Result<Vec<Store
     let rows = database.query(&PAGES, &parameters).await?;
     let pages = rows.iter().filter_map(|row| {
         Some(StoredPage {
-            // Facts of another form are those of an earlier version: the page is read anew.
+            // Facts in another form were stored by an earlier release: the page is read anew.
             facts: serde_json::from_str(row.get("facts")).ok()?,
             skipped: row.get("skipped"),
             fresh: row.get("fresh"),
@@ -111,7 +111,7 @@ pub(super) async fn checked(database: &Database, version: i64) -> Result<(), Err
     Ok(())
 }
 
-/// Deletes what nobody searches any more, some at a time.
+/// Deletes what nobody searches any more, a few thousand rows at a time.
 pub(super) async fn sweep(database: &Database) -> Result<(), Error> {
     loop {
         let rows = database.query(&SWEEP, &[]).await?;

@@ -1,4 +1,4 @@
-//! `book check`: whether the index is there, and what it holds. Changes nothing, and reads no page.
+//! `book check`: whether there is an index, and what it holds. Changes nothing, and reads no page.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
@@ -9,7 +9,7 @@ use textbook_chat::database::Database;
 
 use crate::{Address, Failure};
 
-/// Says whether the index is there, and what it holds
+/// Says whether there is an index, and what it holds
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// What there is of an index, and the form of `--json`.
+/// The state of an index, and the form of `--json`.
 #[derive(Debug, Default, Serialize)]
 struct State<'a> {
     url: &'a str,
@@ -27,9 +27,9 @@ struct State<'a> {
     pages: u64,
     chunks: u64,
     checked_at: Option<DateTime<Utc>>,
-    /// Its pages were read by the rules that are set now.
+    /// Whether its pages were read by the rules that are set now.
     same_rules: bool,
-    /// The database has a place for vectors.
+    /// Whether the database has a place for vectors.
     vectors: bool,
     embedding_model: Option<&'a str>,
     /// Pieces without a vector of that model.
@@ -106,13 +106,13 @@ impl<'a> State<'a> {
         }
         lines.push(match (self.embedding_model, self.without_vector) {
             (None, _) => {
-                "No vectors, for EMBEDDING_MODEL is set to nothing: it is searched by its \
+                "No vectors, because EMBEDDING_MODEL is set to nothing: it is searched by its \
                           words alone."
                     .into()
             }
             (_, None) => {
-                "No vectors, for the database has no extension `vector`: it is searched by \
-                          its words alone."
+                "No vectors, because the database has no extension `vector`: it is searched \
+                          by its words alone."
                     .into()
             }
             (Some(model), Some(0)) => format!("Each piece has a vector of {model}."),
@@ -122,9 +122,9 @@ impl<'a> State<'a> {
             ),
         });
         if !self.same_rules {
-            let rules = "It was read by other rules than those that are set now (BOOK_SELECT, \
-                         BOOK_DROP, or another version of this program): the next indexing reads \
-                         every page anew.";
+            let rules = "Its pages were read by other rules than those that are set now \
+                         (BOOK_SELECT, BOOK_DROP, or another version of this program): the next \
+                         indexing reads every page anew.";
             lines.push(rules.into());
         }
         lines.join("\n") + "\n"

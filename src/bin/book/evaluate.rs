@@ -1,5 +1,5 @@
-//! `book evaluate`: how often the search finds the section that answers, by questions whose answers are
-//! known. Changes nothing.
+//! `book evaluate`: how often the search finds the section that answers a question, measured with
+//! questions whose answers are known. Changes nothing.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::{Address, Failure};
 /// Says how often the search finds the section that answers a question
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Questions as lines of JSON: {"question": …, "urls": […], "page": …}, the last if there is one
+    /// Questions as lines of JSON: {"question": …, "urls": […]}, also with "page" and "kind"
     file: PathBuf,
     #[command(flatten)]
     address: Address,

@@ -4,12 +4,12 @@ use textbook_chat::book::{EmbedError, index, pages};
 use textbook_chat::{config, database};
 use tokio_postgres::error::SqlState;
 
-/// Why a command is not done.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: u8,
     pub(crate) lines: Vec<String>,
-    /// What is printed all the same.
+    /// What is printed nonetheless.
     pub(crate) output: String,
 }
 

@@ -23,31 +23,31 @@ pub(crate) struct Arguments {
     /// The address of the book's first page [default: BOOK_URL]
     #[arg(long, value_name = "URL", conflicts_with = "folder")]
     url: Option<String>,
-    /// Read the pages from this folder, which a build has written, in place of the address
+    /// Read the pages from this folder, which a build has written, instead of from the address
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// The address at which that folder lies, or will lie [default: BOOK_URL]
+    /// The address at which that folder is, or will be, published [default: BOOK_URL]
     #[arg(long, value_name = "URL", requires = "folder")]
     site_url: Option<String>,
-    /// A CSS selector of what is read of a page, besides those of BOOK_SELECT (repeatable)
+    /// A CSS selector of what is read of a page; adds to BOOK_SELECT (repeatable)
     #[arg(long, value_name = "SELECTOR")]
     select: Vec<String>,
-    /// A CSS selector of what is left out of a page, besides those of BOOK_DROP (repeatable)
+    /// A CSS selector of what is left out of a page; adds to BOOK_DROP (repeatable)
     #[arg(long, value_name = "SELECTOR")]
     drop: Vec<String>,
-    /// The beginning of paths that are read, besides those of BOOK_INCLUDE (repeatable)
+    /// Read only pages whose paths begin with this; adds to BOOK_INCLUDE (repeatable)
     #[arg(long, value_name = "PATH")]
     include: Vec<String>,
-    /// The beginning of paths that are left out, besides those of BOOK_EXCLUDE (repeatable)
+    /// Leave out pages whose paths begin with this; adds to BOOK_EXCLUDE (repeatable)
     #[arg(long, value_name = "PATH")]
     exclude: Vec<String>,
-    /// Ask for no embeddings: what is new is then found by its words alone
+    /// Ask for no embeddings: new text is then found by its words alone
     #[arg(long)]
     no_embed: bool,
     /// The most that embeddings may cost this time [default: BOOK_MAX_COST_USD]
     #[arg(long, value_name = "DOLLARS", value_parser = nanos)]
     max_cost: Option<i64>,
-    /// Put the new version in place although much of the book is gone
+    /// Put the new version in place even if much of the book is gone
     #[arg(long)]
     accept_loss: bool,
     /// Only say what would be done
@@ -145,7 +145,7 @@ impl Arguments {
         )))
     }
 
-    /// The settings' and those that are given.
+    /// Those of the settings, and those that are given as flags.
     fn options(&self, settings: &BookProgram) -> Options {
         let mut options = settings.book.options.clone();
         options.select.extend_from_slice(&self.select);
@@ -155,13 +155,13 @@ impl Arguments {
         options
     }
 
-    /// The model of the vectors, or why there will be none, unless that was asked for.
+    /// The model of the vectors, or why there will be none: no reason if that was asked for.
     fn vectors(&self, settings: &BookProgram) -> Result<String, Option<String>> {
         let alone = "the book will be searched by its words alone";
         match (&settings.book.embedding_model, &settings.model) {
             _ if self.no_embed => Err(None),
             (None, _) => Err(Some(format!(
-                "{alone}, for EMBEDDING_MODEL is set to nothing: remove it, or name a model"
+                "{alone}, because EMBEDDING_MODEL is set to nothing: remove it, or name a model"
             ))),
             (_, None) => Err(Some(format!("{alone}: set OPENAI_API_KEY for vectors too"))),
             (Some(name), Some(_)) => Ok(name.clone()),
@@ -172,7 +172,7 @@ impl Arguments {
 /// Each piece of the book, as lines of JSON.
 async fn list(source: &Source, base: &Base, options: &Options) -> Result<String, Failure> {
     let display = Display::new();
-    // What is unchanged would come without its text: everything is read.
+    // Unchanged pages would come without their text: everything is read.
     let reading = pages::read(source, base, options, Known::default()).await;
     drop(display);
     let reading = reading?;

@@ -1,13 +1,12 @@
 //! Keeps the index of the book, for the operator: `cargo run --bin book -- COMMAND`.
 //!
-//! A command is a module with its arguments and a `run`; here they are listed, and what went wrong
-//! becomes lines and an exit code. What is done stands in [`textbook_chat::book`]. Functions never
-//! run this.
+//! Each command is a module with its arguments and a `run`; here they are listed, and failures become
+//! lines and an exit code. The work is done in [`textbook_chat::book`]. Functions never run this.
 //!
 //! | exit code | |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | not done, and why |
+//! | 1 | not done; stderr says why |
 //! | 2 | the arguments are wrong |
 //! | 3 | the book's pages are drawn in the browser |
 
@@ -51,7 +50,7 @@ enum Command {
 }
 
 impl Command {
-    /// Does it; what is to be printed of it.
+    /// Runs the command; returns what is to be printed.
     async fn run(&self, settings: BookProgram) -> Result<String, Failure> {
         match self {
             Self::Index(arguments) => index::run(arguments, settings).await,
@@ -96,7 +95,7 @@ fn database(settings: &mut BookProgram) -> Result<Database, Failure> {
     })
 }
 
-/// Something for the operator that is no result.
+/// Tells the operator something that is not a result.
 fn remark(text: &str) {
     eprintln!("book: {text}");
 }

@@ -16,11 +16,11 @@ struct Piece<'a> {
     lang: &'a str,
 }
 
-/// Writes each piece of these pages as a line.
+/// Writes each piece of these pages on a line of its own.
 ///
 /// # Errors
 ///
-/// When the output cannot be written; that its reader has seen enough is no error.
+/// When the output cannot be written, except when its reader has seen enough and closed it.
 pub(crate) fn write(base: &Base, pages: &[Page]) -> io::Result<()> {
     let mut output = BufWriter::new(io::stdout().lock());
     let origin = base.url().origin().ascii_serialization();

@@ -1,4 +1,4 @@
-//! How far an indexing is, on stderr: a bar on a terminal, else a line every few seconds.
+//! An indexing's progress, on stderr: a bar on a terminal, else a line every few seconds.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::Mutex;
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use textbook_chat::book::index::Progress;
 
-/// Between two lines, where there is no terminal.
+/// The time between two lines, where there is no terminal.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// What is shown while an indexing is at work; gone from a terminal when it is dropped.
+/// What is shown while an indexing is running; dropping it clears the terminal.
 pub(crate) struct Display {
     bar: Option<ProgressBar>,
     last: Mutex<Instant>,

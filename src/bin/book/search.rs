@@ -1,4 +1,4 @@
-//! `book search`: the sections that a question would be answered from, best first. Changes nothing.
+//! `book search`: the sections from which a question would be answered, best first. Changes nothing.
 
 use clap::Args;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use textbook_chat::config::BookProgram;
 use crate::asking::Asking;
 use crate::{Address, Failure};
 
-/// Shows the sections that a question would be answered from
+/// Shows the sections from which a question would be answered
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The question, as a reader would ask it
@@ -81,7 +81,7 @@ fn line(section: &Section) -> String {
     })
 }
 
-/// A section with the beginning of its text.
+/// A section, with the beginning of its text.
 fn text(number: usize, section: &Section) -> String {
     const SHOWN: usize = 200;
     let mut headings = vec![section.title.as_str()];

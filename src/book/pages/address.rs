@@ -1,8 +1,8 @@
 //! Paths below the book's base.
 //!
-//! Of an address only the path counts wherever a page speaks of itself (canonical link, sitemap,
-//! translations): the origin in them is often a placeholder. Paths are kept percent-encoded, as
-//! they are linked. Nothing here asks for anything.
+//! Where a page names itself (canonical link, sitemap, translations), only the path of the address
+//! counts: its origin is often a placeholder. Paths are kept percent-encoded, as they are linked.
+//! Nothing here makes a request.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use url::{Host, Url};
 
 use super::Error;
 
-/// What is encoded in an anchor: all but letters, digits, and the signs that generators use.
+/// What is encoded in an anchor: all but letters, digits, and the characters that generators use.
 const ANCHOR: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -27,7 +27,7 @@ impl Base {
     ///
     /// # Errors
     ///
-    /// What is not https (or http on this machine), or holds a password, a query or a fragment.
+    /// When it is not https (or http on this machine), or has a password, a query or a fragment.
     pub fn parse(address: &str) -> Result<Self, Error> {
         let wrong = |why| Error::Address(address.into(), why);
         let mut url = Url::parse(address).map_err(|_| wrong("is not a URL"))?;
@@ -42,7 +42,7 @@ impl Base {
                 "must begin with https:// (http:// only on this machine)",
             ));
         }
-        // It is told to the server and to the log.
+        // The address is sent to the server and written to the log.
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Error::Address(
                 "(hidden)".into(),
@@ -84,7 +84,7 @@ impl Base {
         (url.origin() == self.0.origin()).then(|| self.below(&url))?
     }
 
-    /// The path that a page of the book gives for itself or its like, whatever the origin.
+    /// The path that a page of the book gives for itself or for another one, whatever the origin.
     pub(super) fn named(&self, from: &str, link: &str) -> Option<String> {
         self.below(&self.at(from).join(link.trim()).ok()?)
     }
@@ -102,7 +102,7 @@ impl Base {
     }
 }
 
-/// The path that a page is linked by: as the page says, if it means itself by that.
+/// The path by which a page is linked: the one it gives, if that means the page itself.
 pub(super) fn canonical(path: &str, says: Option<&str>) -> String {
     match says {
         Some(says) if stem(says) == stem(path) => says.to_owned(),
@@ -137,7 +137,7 @@ pub(super) fn section(page: &str, anchor: Option<&str>) -> String {
     }
 }
 
-/// Whether a path begins like the pattern, in which `*` stands for any characters.
+/// Whether a path begins with the pattern, in which `*` stands for any characters.
 pub(super) fn begins_like(path: &str, pattern: &str) -> bool {
     let path = decode(path);
     let pattern = decode(pattern);

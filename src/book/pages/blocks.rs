@@ -26,11 +26,11 @@ pub(super) struct Block {
 pub(super) enum Kind {
     /// An empty line goes before it.
     Prose,
-    /// An item of a list: a line of its own after another.
+    /// An item of a list: on the line after the one before.
     Item,
-    /// A row of a table: a line of its own after another.
+    /// A row of a table: on the line after the one before.
     Row,
-    /// A definition: the line after its term.
+    /// A definition: on the line after its term.
     Definition,
     /// Code in this language, without its fences.
     Code(String),
@@ -43,9 +43,9 @@ pub(super) struct Writer {
     pub(super) line: Line,
     sections: Vec<Section>,
     section: Section,
-    /// The lists around, each with the number of its next item if it counts them.
+    /// The lists around it, each with the number of its next item if they are numbered.
     lists: Vec<Option<u32>>,
-    /// What the next block begins with, and is by that.
+    /// What the next block begins with, and the kind that this gives it.
     marker: Option<(String, Kind)>,
     /// In a table of rows: the cells of its row so far.
     cells: Option<usize>,
@@ -53,7 +53,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Whether all text goes into one line now: a heading's, or a row's.
+    /// Whether all text now goes into one line: a heading's, or a row's.
     pub(super) fn is_in_line(&self) -> bool {
         self.in_heading || self.cells.is_some()
     }
@@ -62,7 +62,7 @@ impl Writer {
         self.in_heading
     }
 
-    /// Ends the block under way. Within a heading or a row, what would be a block is only a word.
+    /// Ends the block under way. Within a heading or a row, what would be a block is just a word.
     pub(super) fn end_block(&mut self) {
         if self.in_heading || self.cells.is_some_and(|cells| cells > 0) {
             return self.line.space();
@@ -146,8 +146,8 @@ impl Writer {
         self.line.take()
     }
 
-    /// What is written from here on stands under these headings. A section in which nothing stood
-    /// is dropped.
+    /// What is written from here on belongs under these headings. A section without text is
+    /// dropped.
     pub(super) fn begin_section(&mut self, trail: Vec<String>, anchor: Option<String>) {
         let next = Section {
             trail,

@@ -5,7 +5,7 @@ use scraper::{ElementRef, Node};
 
 use super::rules::{Rules, is_block};
 
-/// The text of a code block, every line break and every space kept.
+/// The text of a code block, with every line break and every space.
 pub(super) fn text(pre: ElementRef, rules: &Rules) -> String {
     let mut text = String::new();
     let mut skipped = None;
@@ -39,7 +39,7 @@ pub(super) fn text(pre: ElementRef, rules: &Rules) -> String {
             _ => {}
         }
     }
-    // The lines alone: an empty one before or after them says nothing.
+    // An empty line before or after the code says nothing.
     let begin = text
         .find(|c: char| !c.is_whitespace())
         .unwrap_or(text.len());

@@ -1,9 +1,9 @@
 //! Goes through a book: finds its pages and reads each.
 //!
-//! A folder and a site are read in the same two ways, so that a file which nothing leads to (an
-//! old edition, a leftover) stays out: the pages of the sitemap, or where there is none, what the
-//! links of the first page lead to, and theirs. In both, a page's translations count as listed.
-//! Which those of the sitemap are stands in `listed`, and what stays of what was read in `judge`.
+//! A folder is read like a site, so that a file which nothing leads to (an old edition, a leftover)
+//! stays out: the pages of the sitemap or, without one, those that can be reached by links from the
+//! first page. Either way, a page's translations count as listed. `listed` reads the sitemap, and
+//! `judge` decides which of the pages stay.
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
@@ -21,17 +21,16 @@ use super::{Error, Facts, Options, Page, Problem};
 /// Pages that are asked for at once.
 pub(super) const AT_ONCE: usize = 8;
 
-/// What is said of a page that is not there.
+/// What is said about a page that is not there.
 const NO_PAGE: &str = "there is no such page";
 
-/// What is known of a book before it is read.
+/// What is known about a book before it is read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Known<'a> {
     /// The pages whose chunks the caller has, read with the same options: such a page comes back
-    /// without its chunks where it has not changed, or cannot be read for the moment.
+    /// without its chunks if it has not changed, or cannot be read at the moment.
     pub before: &'a [Facts],
-    /// The pages that were read a moment ago, by a reading that was cut short: they are not asked
-    /// for again.
+    /// The pages that an interrupted reading read a moment ago: they are not asked for again.
     pub settled: &'a [Facts],
 }
 
@@ -47,7 +46,7 @@ pub enum Found {
 }
 
 impl Found {
-    /// What to remember of it.
+    /// What to remember about it.
     #[must_use]
     pub fn facts(&self) -> &Facts {
         match self {
@@ -57,12 +56,12 @@ impl Found {
     }
 }
 
-/// What came of reading a book, beside its pages.
+/// What reading a book gives besides its pages.
 #[derive(Debug, Default)]
 pub struct Crawl {
     /// What could not be read.
     pub problems: Vec<Problem>,
-    /// Pages that time was too short for; where links are followed, at least so many.
+    /// Pages that there was no time for; where links are followed, at least this many.
     pub left: usize,
 }
 
@@ -70,8 +69,8 @@ pub struct Crawl {
 ///
 /// # Errors
 ///
-/// Nothing is found, or the time is over. A page that cannot be read is no error but a [`Problem`];
-/// nor is it one that `until` comes before the end.
+/// When nothing is found, or time runs out. A page that cannot be read is not an error but a
+/// [`Problem`]; nor is it an error when `until` comes before the end.
 pub async fn crawl(
     source: &Source,
     base: &Base,
@@ -112,10 +111,10 @@ pub(super) struct Reader<'a> {
     rules: Rules,
 }
 
-/// What came of asking for a page.
+/// The outcome of asking for a page.
 enum Answered {
     Page(Found),
-    /// The address is no page.
+    /// There is no page at the address.
     NotText,
     Gone,
     Failed(Fault),
@@ -167,7 +166,7 @@ impl Reader<'_> {
                 paths.truncate(room);
             }
             asked += paths.len();
-            // In order, so that the same book is always read alike.
+            // In order, so that the same book is always read in the same way.
             let mut answers = stream::iter(paths)
                 .map(|path| async { (self.page(&path).await, path) })
                 .buffered(AT_ONCE);
@@ -193,7 +192,7 @@ impl Reader<'_> {
                     Answered::Failed(reason) => {
                         crawl.problems.push(problem(&path, reason));
                         match self.before.get(&path) {
-                            // For the moment: what is known of it stays.
+                            // It may be back later: what is known about it stays.
                             Some(facts) => Found::Unchanged(facts.clone()),
                             None => continue,
                         }
@@ -201,7 +200,7 @@ impl Reader<'_> {
                 };
                 any = true;
                 self.follow(found.facts(), listed.is_some(), &mut queue);
-                // The first page is read for its links even where it is not wanted itself.
+                // The first page is read for its links even if it is not wanted itself.
                 if self.wants(&found.facts().url) && self.found.send(found).await.is_err() {
                     return Ok(crawl);
                 }

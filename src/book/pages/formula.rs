@@ -1,8 +1,8 @@
-//! Formulas: their TeX where the page still holds it, else what they read like.
+//! Formulas: their TeX if the page still has it, else their text.
 
 use scraper::ElementRef;
 
-/// `$TeX$`, or `$$TeX$$` for one that stands by itself; and whether it does.
+/// `$TeX$`, or `$$TeX$$` for one on a line of its own; and whether it is one.
 pub(super) fn text(element: ElementRef) -> Option<(String, bool)> {
     let script = element.value().name() == "script";
     let math = std::iter::once(element)
@@ -22,7 +22,7 @@ pub(super) fn text(element: ElementRef) -> Option<(String, bool)> {
         .or(script.then_some(element))
         .or(math)
         .unwrap_or(element);
-    // MathML has one element a sign: spaces keep them apart.
+    // MathML has an element for each symbol: spaces keep them apart.
     let separator = if Some(tex) == math { " " } else { "" };
     let tex = tex.text().collect::<Vec<_>>().join(separator);
     let tex = tex.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,6 +1,6 @@
 //! What a page says about itself, and where it leads.
 //!
-//! The whole document is read for that, navigation too; the text is `walk`'s affair.
+//! The whole document is read for that, navigation included; `walk` reads the text.
 
 use std::collections::HashSet;
 
@@ -83,7 +83,7 @@ impl Head {
     }
 }
 
-/// Paths in the order in which they come, each once.
+/// Paths in the order in which they occur, each once.
 #[derive(Default)]
 struct Links {
     list: Vec<String>,

@@ -1,4 +1,4 @@
-//! Headings: which enclose a text, and the id that leads to each.
+//! Headings: which ones a text belongs under, and the id that leads to each.
 //!
 //! An id leads to the first element that has it, so a second one is no anchor. Generators put it
 //! on the heading, into it, on the section around it, or on an empty element just before it.
@@ -10,7 +10,7 @@ use scraper::{ElementRef, Html};
 
 use super::Heading;
 
-/// Of a heading, this many characters are kept: it stands in the trail of every chunk below it.
+/// Characters that are kept of a heading: it is in the trail of every chunk below it.
 const LONGEST: usize = 300;
 
 /// Where each id of a page leads.
@@ -94,7 +94,7 @@ impl<'a> Headings<'a> {
         }
     }
 
-    /// An empty element with this id stands before what comes next; text takes it away again.
+    /// An empty element with this id comes before what follows; text between them cancels it.
     pub(super) fn precede(&mut self, id: Option<&'a str>) {
         self.before = id;
     }
@@ -106,7 +106,7 @@ impl<'a> Headings<'a> {
         seen: (usize, usize),
     ) -> Open<'a> {
         let mut id = None;
-        // What encloses an element that has a heading already has one too.
+        // Whatever encloses an element that already has a heading has one too.
         for around in self
             .around
             .iter_mut()
@@ -126,7 +126,7 @@ impl<'a> Headings<'a> {
         }
     }
 
-    /// The heading is read. The first h1 is the page's title, and the page is its anchor.
+    /// The heading ends. The first h1 is the page's title, and the page is its anchor.
     pub(super) fn close(&mut self, open: &Open<'a>, text: &str) -> &Heading {
         let candidates = [open.own, open.inner, open.around, open.before];
         let taken = &mut self.taken;
@@ -154,7 +154,7 @@ impl<'a> Headings<'a> {
             .collect()
     }
 
-    /// The anchor of the text that comes next: that of the nearest heading which has one.
+    /// The anchor of the text that comes next: that of the nearest heading with one.
     pub(super) fn anchor(&self) -> Option<String> {
         self.trail
             .iter()

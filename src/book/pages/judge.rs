@@ -7,10 +7,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Content, Error, Facts, Skip};
 
-/// Of the pages that should have content, at most this part may have none: 1 in 5.
+/// One in this many of the pages that should have content may have none.
 const EMPTY: usize = 5;
 
-/// The verdict about a book.
+/// The verdict on a book.
 #[derive(Debug)]
 pub struct Judgement {
     /// For each page, in the order given, why it is left out; `None` keeps it.
@@ -63,7 +63,7 @@ pub fn judge(pages: &[&Facts]) -> Judgement {
                 judgement.pages += 1;
                 judgement.without += 1;
             }
-            // The same sentence on every page is a spinner's, if nothing marks it as content.
+            // Without a mark of content, the same sentence on every page is that of a spinner.
             Some(Skip::Repeats(_)) if page.content == Content::Body => {
                 judgement.pages += 1;
                 judgement.without += 1;

@@ -8,14 +8,14 @@ pub(super) struct Line {
     text: String,
     /// White space was read since the last character.
     space: bool,
-    /// Signs that belong before the next character, if one comes: `^`, a backtick.
+    /// Signs that go before the next character, if one comes: `^`, a backtick.
     before: String,
 }
 
 impl Line {
     /// Appends text; white space of any length is one space.
     ///
-    /// U+200C is no white space: Persian and Urdu words are written with it.
+    /// U+200C is not white space: Persian and Urdu words are written with it.
     pub(super) fn write(&mut self, text: &str) {
         for c in text.chars() {
             if c.is_whitespace() || matches!(c, '\u{200B}' | '\u{FEFF}') {
@@ -49,7 +49,7 @@ impl Line {
         self.before.push(sign);
     }
 
-    /// Ends what `open` began, with the sign once more where it is one of a pair.
+    /// Ends what `open` began, with the sign once more if it is one of a pair.
     pub(super) fn close(&mut self, sign: char, pair: bool) {
         if self.before.ends_with(sign) {
             self.before.pop();
@@ -67,7 +67,7 @@ impl Line {
         self.space = true;
     }
 
-    /// The text, and an empty line again.
+    /// Takes the text, and leaves an empty line.
     pub(super) fn take(&mut self) -> String {
         let line = std::mem::take(self);
         if line.text.ends_with('\n') {

@@ -1,7 +1,7 @@
 //! One page: its HTML in, its facts and chunks out.
 //!
-//! A plain function: the parsed tree cannot leave its thread, and nothing here waits or asks for
-//! anything. What only the whole book shows is decided by [`super::judge`].
+//! A plain function: the parsed tree cannot leave its thread, and nothing here waits or makes a
+//! request. What only the whole book shows is decided by [`super::judge`].
 
 use scraper::Html;
 use sha2::{Digest, Sha256};
@@ -21,7 +21,7 @@ const UTILITIES: [&str; 5] = ["404", "search", "genindex", "print", "toc"];
 /// tag: a megabyte of `<div>` would keep it busy for a quarter of an hour.
 const DEEPEST: usize = 1_000;
 
-/// Chunks of a page. The largest real pages have some hundreds.
+/// The most chunks of a page. The largest real pages have a few hundred.
 const MOST_CHUNKS: usize = 5_000;
 
 /// Why a page's HTML is not read.
@@ -39,7 +39,7 @@ pub enum Unreadable {
 ///
 /// # Errors
 ///
-/// HTML that no book has.
+/// When it is HTML that no book has.
 pub fn parse(html: &str, location: &str, base: &Base, rules: &Rules) -> Result<Page, Unreadable> {
     if is_deep(html) {
         return Err(Unreadable::Deep);
@@ -90,7 +90,7 @@ pub fn parse(html: &str, location: &str, base: &Base, rules: &Rules) -> Result<P
     })
 }
 
-/// The first h1; else the name in the head without that of the site; else the address.
+/// The first h1; else the title in the head without the site's name; else the address.
 fn title(headings: &[Heading], name: Option<&str>, url: &str) -> String {
     if let Some(heading) = headings.iter().find(|heading| heading.level == 1) {
         return heading.text.clone();

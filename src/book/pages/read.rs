@@ -1,5 +1,5 @@
-//! Reads a whole book at once, and says what stays of it: for a plan, and for what needs all of its
-//! text. An indexing takes the pages as they come, from `crawl`.
+//! Reads a whole book at once, and says what stays of it, for callers that need all of its text. An
+//! indexing takes the pages as they come, from `crawl`.
 
 use tokio::sync::mpsc;
 
@@ -14,7 +14,7 @@ use super::{Error, Facts, Options, Page, Problem, Skip};
 pub struct Reading {
     /// The pages with text that changed, or are new, in the order in which they were found.
     pub pages: Vec<Page>,
-    /// The pages that are as they are known; their chunks in place stay.
+    /// The pages that have not changed: the chunks that the caller has stay.
     pub unchanged: Vec<Facts>,
     /// The pages that give nothing, and why.
     pub skipped: Vec<(String, Skip)>,
@@ -26,8 +26,8 @@ pub struct Reading {
 ///
 /// # Errors
 ///
-/// There is no book to put in place: nothing is found, the pages are drawn in the browser, or the
-/// time is over.
+/// When there is no book to put in place: nothing is found, the pages are drawn in the browser, or
+/// time runs out.
 pub async fn read(
     source: &Source,
     base: &Base,

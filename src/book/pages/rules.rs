@@ -1,4 +1,4 @@
-//! What of a page is its text: every selector and every kind of element that this module knows.
+//! Which parts of a page are its text: every selector and kind of element that this module knows.
 //!
 //! The lists were measured on the output of twelve generators and themes; the fixtures in
 //! `tests/stories/book` fail without them. A site's own come on top, from [`Options`].
@@ -11,9 +11,9 @@ use super::{Content, Error, Options};
 /// `MkDocs` Material, whose `main` holds the sidebar too.
 const CONTENT: [&str; 4] = [".theme-doc-markdown", "article", "[role=main]", "main"];
 
-/// What is no text: controls, navigation, what is written twice. `hidden` is not among them, for
-/// it hides tabs; nor are a `p` that is hidden from screen readers or a heading that only they
-/// read, for these are a note's title and a footnotes' heading.
+/// What is not text: controls, navigation, what is written twice. `hidden` is not among them,
+/// because tabs are hidden with it; nor is a `p` that is hidden from screen readers, which is a
+/// note's title, nor a heading for them alone, which is that of the footnotes.
 const STRIP: &str = "script, style, noscript, template, svg, button, nav, footer, \
     [aria-hidden=true]:not(p), .sr-only:not(h2), .linenos, .lang, .toctree-wrapper, \
     .theme-doc-version-badge, .navheader, .navfooter";
@@ -39,7 +39,7 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// The first that is not a CSS selector.
+    /// When one is not a CSS selector: the first of them.
     pub fn new(options: &Options) -> Result<Self, Error> {
         let own = !options.select.is_empty();
         Ok(Self {
@@ -58,8 +58,8 @@ impl Rules {
 
     /// The elements that hold the text of a page.
     ///
-    /// A known selector counts where it has one outermost match: two articles are a list. One that
-    /// the operator wrote counts with all of them.
+    /// A known selector counts if it has exactly one outermost match: two articles are a list. One
+    /// that the operator wrote counts with all of its matches.
     pub(super) fn content<'a>(&self, html: &'a Html) -> (Content, Vec<ElementRef<'a>>) {
         for selector in &self.select {
             let matches = outermost(html, selector);
@@ -153,7 +153,7 @@ fn selectors(texts: &[impl AsRef<str>]) -> Result<Vec<Selector>, Error> {
     texts.iter().map(|text| selector(text.as_ref())).collect()
 }
 
-/// The matches that lie in no other match.
+/// The matches that are not inside another match.
 fn outermost<'a>(html: &'a Html, selector: &Selector) -> Vec<ElementRef<'a>> {
     let mut found: Vec<ElementRef<'a>> = Vec::new();
     for element in html.select(selector) {
@@ -168,7 +168,7 @@ fn outermost<'a>(html: &'a Html, selector: &Selector) -> Vec<ElementRef<'a>> {
     found
 }
 
-/// Whether a link within the page is a sign and no text: a permalink, the way back from a
+/// Whether a link within the page is a symbol and not text: a permalink, the way back from a
 /// footnote, the number of a footnote.
 fn is_mark(element: &ElementRef) -> bool {
     let within = element

@@ -1,7 +1,7 @@
 //! The addresses that a sitemap holds.
 //!
-//! Not an XML parser: of a sitemap only `<loc>` counts, and one that is cut off, or is followed by
-//! nonsense, still gives what stands before that.
+//! Not an XML parser: only `<loc>` counts, and a sitemap that is cut off, or followed by nonsense,
+//! still gives what comes before that.
 
 /// What a file that should be a sitemap is.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) enum Sitemap {
     Index(Vec<String>),
 }
 
-/// Reads a sitemap; `None` where it is something else, like the page that a server sends for
+/// Reads a sitemap; `None` if it is something else, such as the page that a server sends for
 /// every address.
 pub(super) fn parse(text: &str, most: usize) -> Option<Sitemap> {
     let locations = |text| locations(text).take(most).collect();

@@ -17,14 +17,14 @@ pub enum Source {
     Web(Web),
 }
 
-/// What a source says to a path.
+/// What a source has at a path.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// A page, or a sitemap.
     Found(Body),
-    /// The version that was named is still the newest.
+    /// The known version is still the newest.
     NotModified,
-    /// A picture, an archive: no page, and no mistake.
+    /// A picture, an archive: not a page, but not a mistake either.
     NotText,
     /// There is nothing.
     Missing,
@@ -33,7 +33,7 @@ pub(super) enum Answer {
 /// A text that was read.
 #[derive(Debug)]
 pub(super) struct Body {
-    /// The path that it was found at in the end.
+    /// The path at which it was found in the end.
     pub(super) path: String,
     pub(super) text: String,
     /// There was more than the limit allows.
@@ -45,7 +45,7 @@ pub(super) struct Body {
 pub(super) type Fault = String;
 
 impl Source {
-    /// Asks for a path, unless the version that is known of it is still the newest.
+    /// Asks for what is at a path, unless the known version of it is still the newest.
     pub(super) async fn get(
         &self,
         base: &Base,
@@ -90,7 +90,7 @@ fn from_folder(folder: &Path, base: &Base, path: &str, most: usize) -> Result<An
         return Ok(Answer::NotText);
     }
     let (text, cut) = read(&file, most).map_err(|error| error.to_string())?;
-    // A file that stands for a folder: the folder's address ends with a slash.
+    // A file that is a folder's page: the folder's address ends with a slash.
     let stands_for_folder = file.ends_with("index.html") && !path.ends_with("index.html");
     let slash = if stands_for_folder && !path.ends_with('/') {
         "/"

@@ -1,19 +1,19 @@
 //! Cuts a section into pieces of about 350 tokens.
 //!
-//! Whole blocks go together while they fit. One that is too large by itself is cut: code at
-//! lines, text at the ends of sentences, then at spaces, then anywhere.
+//! Whole blocks go together while they fit. A block that is too large on its own is cut: code at
+//! the ends of lines, text at the ends of sentences, else at spaces, else anywhere.
 
 use super::blocks::{Block, Kind};
 
-/// The size of a piece. The measurements of retrieval were made with it.
+/// The size of a piece. The search was measured with it.
 const MOST: usize = 350 * WEIGHT;
 
-/// A token in the unit that characters are weighed in.
+/// A token, in the unit in which characters are weighed.
 const WEIGHT: usize = 4;
 
 /// About how many tokens a text has, without a tokenizer: four ASCII characters are one, two
 /// other Latin, Greek or Cyrillic letters, four letters in three tokens of the other alphabets
-/// (Arabic, Urdu, Hindi), and each sign of Chinese, Japanese and Korean, each emoji.
+/// (Arabic, Urdu, Hindi), and each character of Chinese, Japanese and Korean, each emoji.
 #[must_use]
 pub fn tokens(text: &str) -> usize {
     weight(text).div_ceil(WEIGHT)
@@ -61,7 +61,7 @@ pub(super) fn split(blocks: &[Block]) -> Vec<String> {
     pieces
 }
 
-/// A block as it is written, in as many parts as it needs.
+/// A block as it is written, in as many parts as necessary.
 fn parts(block: &Block) -> Vec<String> {
     let Kind::Code(language) = &block.kind else {
         return cut(&block.text, MOST, &[sentence_end, space])
@@ -83,13 +83,13 @@ fn fence(code: &str) -> String {
     "`".repeat(longest.max(2) + 1)
 }
 
-/// Cuts a text into pieces that weigh `most`, each as long as it can be, at the first kind of
-/// place that it has.
+/// Cuts a text into pieces that weigh at most `most`, each as long as possible, at the first of
+/// these kinds of place that it has.
 fn cut<'t>(text: &'t str, most: usize, places: &[fn(&str) -> Option<usize>]) -> Vec<&'t str> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(end) = overflow(rest, most) {
-        // One character more shows whether the text could be cut right here.
+        // One more character shows whether the text can be cut right here.
         let next = rest[end..].chars().next().map_or(0, char::len_utf8);
         let at = places
             .iter()
@@ -130,7 +130,7 @@ fn space(text: &str) -> Option<usize> {
         .map(|at| at + text.len() - text.trim_start().len())
 }
 
-/// After the last sentence that ends in the text. Chinese puts no space after it.
+/// After the last sentence that ends in the text. In Chinese, no space follows it.
 fn sentence_end(text: &str) -> Option<usize> {
     let mut after = text.chars().next_back()?;
     for (at, c) in text.char_indices().rev().skip(1) {

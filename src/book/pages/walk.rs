@@ -21,7 +21,7 @@ pub(super) struct Found {
     pub(super) inner: usize,
     /// Those of them that are links to other pages and have no id.
     pub(super) linked: usize,
-    /// Characters that are no white space.
+    /// Characters other than white space.
     pub(super) length: usize,
     /// Those of them that are links to other pages.
     pub(super) link_length: usize,
@@ -80,14 +80,14 @@ struct Walk<'a, 'r> {
     found: Found,
     writer: Writer,
     headings: Headings<'a>,
-    /// The element whose inside is passed over.
+    /// The element whose content is skipped.
     skipped: Option<NodeId>,
     heading: Option<Open<'a>>,
     /// The table whose rows are read.
     table: Option<NodeId>,
-    /// Links to other pages around.
+    /// How many links to other pages are open.
     links: usize,
-    /// Footnotes that are read, and the headings to go back to.
+    /// Footnotes being read, and the headings to return to after them.
     footnotes: Option<(NodeId, Vec<Heading>)>,
 }
 
@@ -245,7 +245,7 @@ impl<'a> Walk<'a, '_> {
     }
 }
 
-/// Characters that are no white space.
+/// Characters other than white space.
 fn count(text: &str) -> usize {
     text.chars().filter(|c| !c.is_whitespace()).count()
 }
@@ -258,7 +258,7 @@ fn leads_away(link: &ElementRef) -> bool {
     link.attr("href").is_some_and(|href| !href.starts_with('#'))
 }
 
-/// Whether a table is one of data. A table with code, headings or tables in it is only a layout.
+/// Whether a table holds data. One with code, headings or tables in it is only layout.
 fn is_of_rows(table: &ElementRef) -> bool {
     let layout = ["pre", "table", "h1", "h2", "h3", "h4", "h5", "h6"];
     table

@@ -1,7 +1,7 @@
 //! Asks the book's own host for pages, and nobody else.
 //!
-//! Every hop is checked like the first address. How much may be read, and for how long, is
-//! limited; which pages are asked for is `read`'s affair.
+//! Every redirect is checked like the first address. How much may be read, and for how long, is
+//! limited; `crawl` decides which pages are asked for.
 
 use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode, header};
@@ -12,7 +12,7 @@ use super::address::Base;
 use super::source::{Answer, Body, Fault};
 use super::{Error, Limits, Validators};
 
-/// Hops that one request may take.
+/// Redirects that one request may take.
 const HOPS: usize = 5;
 
 /// An HTTP client for one book.
@@ -24,7 +24,7 @@ impl Web {
     ///
     /// # Errors
     ///
-    /// The client cannot be made.
+    /// When the client cannot be made.
     pub fn new(base: &Base) -> Result<Self, Error> {
         let version = env!("CARGO_PKG_VERSION");
         let client = reqwest::Client::builder()
@@ -73,7 +73,7 @@ impl Web {
                     .ok_or("it is redirected to an address outside the book")?;
                 continue;
             }
-            // Amazon's storage forbids what it does not have.
+            // Amazon's storage answers 403 for what it does not have.
             if [
                 StatusCode::NOT_FOUND,
                 StatusCode::GONE,
@@ -135,7 +135,7 @@ async fn body(path: String, response: Response, most: usize) -> Result<Answer, F
     }))
 }
 
-/// The request's conditions: send it only if it is no longer this version.
+/// The request's conditions: the page is sent only if it is no longer this version.
 fn conditions(known: Option<&Validators>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let Some(known) = known else {
