@@ -1,8 +1,6 @@
 //! An index is built beside the one in use, goes on where it was cut short, and is put in place whole.
 
 use std::fs;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -298,61 +296,6 @@ async fn active_pages(library: &Library) -> u64 {
     let base = library.site.book();
     let active = active(&library.database, &base).await.unwrap();
     active.map_or(0, |active| active.pages)
-}
-
-#[tokio::test]
-async fn an_indexing_that_is_killed_goes_on_and_readers_never_see_half_of_it() {
-    let library = Arc::new(Library::of(40).await);
-    library.index().await.unwrap();
-    let reading = Arc::new(AtomicBool::new(true));
-    let readers: Vec<_> = (0..4)
-        .map(|_| {
-            let (library, reading) = (Arc::clone(&library), Arc::clone(&reading));
-            tokio::spawn(async move {
-                let mut looks = 0;
-                while reading.load(Ordering::SeqCst) {
-                    let texts = library.texts().await;
-                    let of = |edition: &str| {
-                        texts
-                            .iter()
-                            .filter(|it| it.contains(&format!("{edition} edition")))
-                            .count()
-                    };
-                    assert_eq!(of("first") + of("second"), 40, "none is missing");
-                    assert!(
-                        of("first") == 0 || of("second") == 0,
-                        "they are never mixed"
-                    );
-                    looks += 1;
-                }
-                looks
-            })
-        })
-        .collect();
-    for n in 0..40 {
-        library.write(n, "second");
-    }
-    for round in 0..20 {
-        // Dropped at some moment, which is what a process that is killed leaves behind.
-        let moment = Duration::from_millis(5 + 7 * round);
-        let _ = tokio::time::timeout(moment, library.index()).await;
-        library
-            .rows("update book_versions set held_until = now() - interval '1 second'")
-            .await;
-    }
-    let last = library.index().await.unwrap();
-    assert!(last.done);
-    let texts = library.texts().await;
-    assert_eq!(texts.len(), 80);
-    assert!(texts.iter().all(|text| !text.contains("first edition")));
-    reading.store(false, Ordering::SeqCst);
-    for reader in readers {
-        assert!(reader.await.unwrap() > 3);
-    }
-    assert_eq!(
-        library.rows("select count(*) from book_chunks").await,
-        [["80"]]
-    );
 }
 
 #[tokio::test]
