@@ -411,3 +411,31 @@ async fn the_function_wants_its_secret_and_stops_in_time() {
     assert_eq!(library.texts().await.len(), 60);
     assert_eq!(library.world.model.embedded().len(), 60);
 }
+
+#[tokio::test]
+async fn a_site_that_dies_is_one_line_in_the_log_of_the_function() {
+    let library = Library::of(30).await;
+    library.index().await.unwrap();
+    let mut world = World::new().await.with("CRON_SECRET", "open sesame");
+    world.set("DATABASE_URL", &library.world.database.url);
+    world.set("BOOK_URL", library.site.book());
+    let refresh = world.refresh().await;
+    // The sitemap, and nine pages.
+    library.site.die_after(10);
+    let request = refresh.request(reqwest::Method::GET, "/api/refresh");
+    let reply = request.header("authorization", "Bearer open sesame");
+    let reply = crate::harness::Reply::of(reply).await;
+    assert_eq!(reply.text, r#"{"done":true,"pages":30,"left":0}"#);
+    let told = "pages of the book cannot be read";
+    let line = refresh.logged(told).await;
+    assert_eq!(line["pages"], 21, "{line}");
+    assert!(line["first"].as_str().unwrap().starts_with("/book/p"));
+    assert!(line["reason"].as_str().unwrap().contains("connection"));
+    let summary = refresh.logged("the book").await;
+    assert_eq!(
+        (&summary["gone"], &summary["problems"]),
+        (&0.into(), &21.into())
+    );
+    assert_eq!(refresh.raw_log().matches(told).count(), 1);
+    assert_eq!(library.texts().await.len(), 60);
+}
