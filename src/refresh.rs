@@ -53,9 +53,9 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
         let accept_loss = call.parameter("accept_loss").as_deref() == Some("1");
         let until = started + ready.settings.book.refresh_time.saturating_sub(MARGIN);
         let report = refresh(ready, accept_loss, until).await?;
-        for problem in &report.problems {
-            let (page, reason) = (&problem.url, &problem.reason);
-            tracing::warn!(page, reason, "a page of the book cannot be read");
+        for (reason, pages) in index::by_reason(&report.problems) {
+            let (first, pages) = (pages.first(), pages.len());
+            tracing::warn!(first, pages, reason, "pages of the book cannot be read");
         }
         tracing::info!(
             done = report.done,

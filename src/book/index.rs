@@ -15,7 +15,7 @@ use super::store::{self, Version};
 use super::versions;
 use crate::database::Database;
 
-pub use super::report::{Error, Progress, Report};
+pub use super::report::{Error, Progress, Report, by_reason};
 pub use super::store::LEASE;
 
 /// Raised when the same HTML would be read differently.
@@ -174,7 +174,7 @@ impl Indexing<'_> {
         report.skipped = self.judge(&seen.facts, &locations).await?;
 
         let nothing_new = report.new + report.changed + report.gone == 0;
-        let chunks_before = active.as_ref().map_or(0, |it| it.chunks);
+        let before = active.as_ref().map_or(0, |it| it.chunks);
         let as_good = active.filter(|_| nothing_new && settled.is_empty() && same_options);
         if let Some(active) = as_good {
             // It may still lack vectors.
@@ -183,9 +183,8 @@ impl Indexing<'_> {
             self.version.drop(database).await?;
         } else {
             let now = self.version.count(database).await?;
-            if !job.accept_loss && loses_much(chunks_before, now) {
+            if !job.accept_loss && loses_much(before, now) {
                 self.version.expire(database).await?;
-                let before = chunks_before;
                 return Err(Error::Lost { before, now });
             }
             report.embed(self.embed(self.version.id).await?);

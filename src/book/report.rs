@@ -81,6 +81,20 @@ pub enum Error {
     },
 }
 
+/// The pages of each reason, in the order in which they were met: a site that dies gives the same one
+/// for hundreds.
+#[must_use]
+pub fn by_reason(problems: &[Problem]) -> Vec<(&str, Vec<&str>)> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for Problem { url, reason } in problems {
+        match reasons.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, urls)) => urls.push(url),
+            None => reasons.push((reason, vec![url])),
+        }
+    }
+    reasons
+}
+
 impl Report {
     pub(super) fn embed(&mut self, embedded: Embedded) {
         self.embedded = embedded.texts;

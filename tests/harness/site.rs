@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,6 +23,8 @@ pub struct Server {
     address: String,
     /// The requests so far, heads as they came.
     pub requests: Arc<Mutex<Vec<String>>>,
+    /// How many more are answered.
+    left: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -34,20 +37,33 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let (seen, script) = (Arc::clone(&requests), Arc::new(script));
+        let left = Arc::new(AtomicUsize::new(usize::MAX));
+        let (seen, script, answers) = (Arc::clone(&requests), Arc::new(script), Arc::clone(&left));
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (folder, seen, script) =
-                    (folder.clone(), Arc::clone(&seen), Arc::clone(&script));
-                tokio::spawn(async move { answer(stream, &folder, &seen, &script).await });
+                let (folder, seen, script, answers) = (
+                    folder.clone(),
+                    Arc::clone(&seen),
+                    Arc::clone(&script),
+                    Arc::clone(&answers),
+                );
+                tokio::spawn(async move {
+                    answer(stream, &folder, &seen, &script, &answers).await;
+                });
             }
         });
         Self {
             address,
             requests,
+            left,
             task,
         }
+    }
+
+    /// So many more requests are answered; each after them is read, and the connection closed.
+    pub fn die_after(&self, requests: usize) {
+        self.left.store(requests, Ordering::SeqCst);
     }
 
     pub fn book(&self) -> String {
@@ -70,7 +86,13 @@ impl Drop for Server {
     }
 }
 
-async fn answer(mut stream: TcpStream, folder: &Path, seen: &Mutex<Vec<String>>, script: &Script) {
+async fn answer(
+    mut stream: TcpStream,
+    folder: &Path,
+    seen: &Mutex<Vec<String>>,
+    script: &Script,
+    left: &AtomicUsize,
+) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let Ok(byte) = stream.read_u8().await else {
@@ -81,6 +103,13 @@ async fn answer(mut stream: TcpStream, folder: &Path, seen: &Mutex<Vec<String>>,
     let head = String::from_utf8(head).unwrap();
     let path = head.split(' ').nth(1).unwrap().to_owned();
     seen.lock().unwrap().push(head.clone());
+    let one_less = |left: usize| left.checked_sub(1);
+    if left
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
+        .is_err()
+    {
+        return;
+    }
     let (lines, body) = if let Some((lines, body)) = script.get(&path) {
         (lines.clone(), body.clone())
     } else if let Some(file) = file(folder, &path) {

@@ -3,6 +3,7 @@
 mod generators;
 mod hostile;
 mod indexing;
+mod kills;
 mod owner;
 mod program;
 mod search;

@@ -176,9 +176,7 @@ async fn list(source: &Source, base: &Base, options: &Options) -> Result<String,
     let reading = pages::read(source, base, options, Known::default()).await;
     drop(display);
     let reading = reading?;
-    for problem in &reading.problems {
-        remark(&format!("{} is not read: {}", problem.url, problem.reason));
-    }
+    report::problems(&reading.problems).lines().for_each(remark);
     pieces::write(base, &reading.pages)
         .map_err(|error| Failure::of(format!("the output cannot be written: {error}")))?;
     Ok(String::new())

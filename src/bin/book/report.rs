@@ -1,9 +1,9 @@
 //! What an indexing has done, or would do, for people and as JSON. Prints nothing.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use serde::Serialize;
-use textbook_chat::book::index::Report;
+use textbook_chat::book::index::{Report, by_reason};
 use textbook_chat::book::pages::{Problem, Skip};
 use textbook_chat::book::plan::Plan;
 
@@ -160,25 +160,29 @@ fn skipped(skipped: &[(String, Skip)]) -> String {
             None => reasons.push((reason, vec![url])),
         }
     }
-    let mut text = String::new();
-    for (reason, urls) in reasons {
-        let _ = writeln!(text, "Left out, because {reason} ({}):", urls.len());
-        for url in urls.iter().take(LISTED) {
-            let _ = writeln!(text, "  {url}");
-        }
-        if urls.len() > LISTED {
-            let _ = writeln!(text, "  and {} more", urls.len() - LISTED);
-        }
-    }
-    text
+    let lists = reasons
+        .iter()
+        .map(|(reason, urls)| list(&format!("Left out, because {reason}"), urls));
+    lists.collect()
 }
 
-/// A line each.
-fn problems(problems: &[Problem]) -> String {
-    let lines = problems
-        .iter()
-        .map(|problem| format!("Not read: {}: {}\n", problem.url, problem.reason));
-    lines.collect()
+/// Pages that could not be read, by reason.
+pub(crate) fn problems(problems: &[Problem]) -> String {
+    let reasons = by_reason(problems).into_iter();
+    reasons
+        .map(|(reason, urls)| list(&format!("Not read: {reason}"), &urls))
+        .collect()
+}
+
+fn list(what: &str, urls: &[impl Display]) -> String {
+    let mut text = format!("{what} ({}):\n", urls.len());
+    for url in urls.iter().take(LISTED) {
+        let _ = writeln!(text, "  {url}");
+    }
+    if urls.len() > LISTED {
+        let _ = writeln!(text, "  and {} more", urls.len() - LISTED);
+    }
+    text
 }
 
 fn amount(dollars: f64) -> String {

@@ -1,8 +1,6 @@
 //! An index is built beside the one in use, goes on where it was cut short, and is put in place whole.
 
 use std::fs;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -301,61 +299,6 @@ async fn active_pages(library: &Library) -> u64 {
 }
 
 #[tokio::test]
-async fn an_indexing_that_is_killed_goes_on_and_readers_never_see_half_of_it() {
-    let library = Arc::new(Library::of(40).await);
-    library.index().await.unwrap();
-    let reading = Arc::new(AtomicBool::new(true));
-    let readers: Vec<_> = (0..4)
-        .map(|_| {
-            let (library, reading) = (Arc::clone(&library), Arc::clone(&reading));
-            tokio::spawn(async move {
-                let mut looks = 0;
-                while reading.load(Ordering::SeqCst) {
-                    let texts = library.texts().await;
-                    let of = |edition: &str| {
-                        texts
-                            .iter()
-                            .filter(|it| it.contains(&format!("{edition} edition")))
-                            .count()
-                    };
-                    assert_eq!(of("first") + of("second"), 40, "none is missing");
-                    assert!(
-                        of("first") == 0 || of("second") == 0,
-                        "they are never mixed"
-                    );
-                    looks += 1;
-                }
-                looks
-            })
-        })
-        .collect();
-    for n in 0..40 {
-        library.write(n, "second");
-    }
-    for round in 0..20 {
-        // Dropped at some moment, which is what a process that is killed leaves behind.
-        let moment = Duration::from_millis(5 + 7 * round);
-        let _ = tokio::time::timeout(moment, library.index()).await;
-        library
-            .rows("update book_versions set held_until = now() - interval '1 second'")
-            .await;
-    }
-    let last = library.index().await.unwrap();
-    assert!(last.done);
-    let texts = library.texts().await;
-    assert_eq!(texts.len(), 80);
-    assert!(texts.iter().all(|text| !text.contains("first edition")));
-    reading.store(false, Ordering::SeqCst);
-    for reader in readers {
-        assert!(reader.await.unwrap() > 3);
-    }
-    assert_eq!(
-        library.rows("select count(*) from book_chunks").await,
-        [["80"]]
-    );
-}
-
-#[tokio::test]
 async fn without_embeddings_that_work_the_book_is_in_place_and_says_so() {
     for mode in [Mode::Fails, Mode::Short, Mode::Few, Mode::Silent] {
         let library = Library::of(10).await;
@@ -467,4 +410,32 @@ async fn the_function_wants_its_secret_and_stops_in_time() {
     assert_eq!(reply.text, r#"{"done":true,"pages":30,"left":0}"#);
     assert_eq!(library.texts().await.len(), 60);
     assert_eq!(library.world.model.embedded().len(), 60);
+}
+
+#[tokio::test]
+async fn a_site_that_dies_is_one_line_in_the_log_of_the_function() {
+    let library = Library::of(30).await;
+    library.index().await.unwrap();
+    let mut world = World::new().await.with("CRON_SECRET", "open sesame");
+    world.set("DATABASE_URL", &library.world.database.url);
+    world.set("BOOK_URL", library.site.book());
+    let refresh = world.refresh().await;
+    // The sitemap, and nine pages.
+    library.site.die_after(10);
+    let request = refresh.request(reqwest::Method::GET, "/api/refresh");
+    let reply = request.header("authorization", "Bearer open sesame");
+    let reply = crate::harness::Reply::of(reply).await;
+    assert_eq!(reply.text, r#"{"done":true,"pages":30,"left":0}"#);
+    let told = "pages of the book cannot be read";
+    let line = refresh.logged(told).await;
+    assert_eq!(line["pages"], 21, "{line}");
+    assert!(line["first"].as_str().unwrap().starts_with("/book/p"));
+    assert!(line["reason"].as_str().unwrap().contains("connection"));
+    let summary = refresh.logged("the book").await;
+    assert_eq!(
+        (&summary["gone"], &summary["problems"]),
+        (&0.into(), &21.into())
+    );
+    assert_eq!(refresh.raw_log().matches(told).count(), 1);
+    assert_eq!(library.texts().await.len(), 60);
 }

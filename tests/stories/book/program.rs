@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::owner::{BOOK, Owner, book, provider};
 use crate::harness::embedding::Mode;
+use crate::harness::site::Server;
 use crate::harness::{Database, ScriptedModel};
 
 fn fixture() -> PathBuf {
@@ -246,19 +247,54 @@ async fn a_page_that_changed_and_one_that_is_gone_are_told() {
 }
 
 #[tokio::test]
-async fn a_page_that_cannot_be_read_is_a_line_and_stays_as_it_was() {
+async fn a_page_that_cannot_be_read_is_named_and_stays_as_it_was() {
     let owner = Owner::new(4).await;
     owner.index(&[]).done();
     owner.write("1.html", &"long ".repeat(1_100_000));
     let report = owner.index(&[]).done();
     assert!(
-        report.contains("\nNot read: /book/1.html: it is larger than"),
+        report.contains("\nNot read: it is larger than 5000000 bytes (1):\n  /book/1.html\n"),
         "{report}"
     );
     assert!(
         report.contains("is up to date: 4 pages with text"),
         "{report}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_dies_while_it_is_read_is_one_entry_and_its_pages_stay_as_they_were() {
+    let owner = Owner::new(40).await;
+    let site = Server::of(owner.folder.path().to_owned()).await;
+    let url = site.book();
+    let settings = [("BOOK_URL", &*url)];
+    owner.run_with(&settings, &["index"]).done();
+    let texts = "select content from book_chunks order by location, position";
+    let before = owner.database.rows(texts).await;
+
+    // The sitemap, and five pages.
+    site.die_after(6);
+    let plan = owner.run_with(&settings, &["index", "--dry-run"]).done();
+    site.die_after(6);
+    let report = owner.run_with(&settings, &["index"]).done();
+    site.die_after(6);
+    let json = owner.run_with(&settings, &["index", "--json"]).done();
+    assert!(plan.contains("0 gone, 40 unchanged"), "{plan}");
+    let untouched = "is up to date: 40 pages with text, in 40 pieces.\n\
+                     Addresses: 0 new, 0 changed, 0 gone.\n";
+    assert!(report.contains(untouched), "{report}");
+    for text in [&plan, &report] {
+        assert_eq!(text.matches("Not read").count(), 1, "{text}");
+        let (_, entry) = text.split_once("Not read: the connection fails").unwrap();
+        let lines: Vec<&str> = entry.lines().collect();
+        assert!(lines[0].ends_with(" (35):"), "{text}");
+        assert!(lines[1..11].iter().all(|it| it.starts_with("  /book/")));
+        assert_eq!(lines[11], "  and 25 more", "{text}");
+    }
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["problems"].as_array().unwrap().len(), 35, "{json}");
+    assert!(json["problems"][0]["url"].is_string(), "{json}");
+    assert_eq!(owner.database.rows(texts).await, before);
 }
 
 #[tokio::test]
