@@ -252,6 +252,11 @@ function link(address, content) {
   node.href = url.href;
   node.target = '_blank';
   node.rel = 'noopener noreferrer';
+  // A number alone is a source of the answer, and says little to who only hears it.
+  if (/^\d{1,3}$/.test(node.textContent)) {
+    node.className = 'citation';
+    node.setAttribute('aria-label', `Source ${node.textContent}`);
+  }
   return node;
 }
 

@@ -5,8 +5,10 @@
 //! same request the same answer every time.
 
 mod answer;
+mod choose;
 mod notice;
 mod prompt;
+mod sections;
 mod text;
 mod wire;
 

@@ -4,12 +4,16 @@
 pub(super) const NOTICE: &str =
     "*Offline model: no `OPENAI_API_KEY` is set, so this answer is made of sentences found here.*";
 
+/// How an answer begins that the book does not hold; the backend takes it away.
+pub(super) const NONE: &str = "[none] ";
+
 pub(super) const ADVICE: &str =
     "Set `OPENAI_API_KEY` and start again to have a language model answer.";
 
 /// What an earlier answer found: its own words about itself, or about finding nothing, left out.
 pub(super) fn without_notice(answer: &str) -> &str {
-    match answer.strip_prefix(NOTICE) {
+    // Where the mark of NONE was taken away, its space may have stayed.
+    match answer.trim_start().strip_prefix(NOTICE) {
         Some(found) if found.ends_with(ADVICE) => "",
         Some(found) => found.trim_start(),
         None => answer,
@@ -30,6 +34,10 @@ mod tests {
             without_notice(&format!(
                 "{NOTICE}\n\nNothing said so far answers that. {ADVICE}"
             )),
+            ""
+        );
+        assert_eq!(
+            without_notice(&format!(" {NOTICE}\n\nThe book does not say. {ADVICE}")),
             ""
         );
         assert_eq!(without_notice("It walks."), "It walks.");

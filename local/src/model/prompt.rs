@@ -1,6 +1,10 @@
 //! Reads from the messages what is asked, and the text to answer it from.
 
-use super::{notice::without_notice, wire::Message};
+use super::{
+    notice::without_notice,
+    sections::{self, Section},
+    wire::Message,
+};
 
 /// A question and the text that may hold its answer.
 #[derive(Debug, PartialEq)]
@@ -13,6 +17,12 @@ pub(super) struct Asked {
 pub(super) enum Source {
     /// The passage that the question is about, or the ones found for it.
     Passage(String),
+    /// What the book was found to say, the likeliest section first, and the question before this
+    /// one, which the search has seen too.
+    Book {
+        sections: Vec<Section>,
+        before: Option<String>,
+    },
     /// What was said before, oldest first.
     Conversation(Vec<String>),
 }
@@ -24,6 +34,14 @@ pub(super) fn read(messages: &[Message]) -> Option<Asked> {
         return None;
     }
     let text = last.text();
+    if let Some((sections, question)) = sections::read(&text) {
+        let before = earlier.iter().rev().find(|message| message.role == "user");
+        let before = before.map(|message| asked_in(&message.text()));
+        return Some(Asked {
+            question,
+            source: Source::Book { sections, before },
+        });
+    }
     Some(match passage(&text) {
         Some((passage, question)) => Asked {
             question,
@@ -34,6 +52,14 @@ pub(super) fn read(messages: &[Message]) -> Option<Asked> {
             source: Source::Conversation(conversation(earlier)),
         },
     })
+}
+
+/// A message's question, without what it is about.
+fn asked_in(text: &str) -> String {
+    sections::read(text)
+        .map(|(_, question)| question)
+        .or_else(|| passage(text).map(|(_, question)| question))
+        .unwrap_or_else(|| question(text))
 }
 
 fn conversation(messages: &[Message]) -> Vec<String> {
@@ -71,7 +97,8 @@ fn passage(text: &str) -> Option<(String, String)> {
     (!passages.is_empty()).then(|| (passages.join("\n\n"), question(&rest.join("\n"))))
 }
 
-fn question(text: &str) -> String {
+/// A message without the word that the backend puts before its question.
+pub(super) fn question(text: &str) -> String {
     let text = text.trim();
     text.strip_prefix("Question:")
         .unwrap_or(text)
@@ -128,6 +155,29 @@ mod tests {
             &json!([{ "role": "user", "content": "<passage mark=\"a\">\nWhat is this?" }]),
         );
         assert!(asked.is_some_and(|asked| asked.source == Source::Conversation(Vec::new())));
+    }
+
+    #[test]
+    fn sections_of_the_book_come_with_the_question_before_without_its_passage() {
+        let asked = read_json(&json!([
+            { "role": "system", "content": "You are a teacher." },
+            { "role": "user", "content": "<passage mark=\"a\">\nIt walks.\n</passage mark=\"a\">\n\nQuestion: How?" },
+            { "role": "assistant", "content": "On legs." },
+            { "role": "user", "content": "<source mark=\"k3\" number=\"1\" title=\"A\">\nOne.\n</source mark=\"k3\">\n\nQuestion: Why?" },
+        ]));
+        let section = Section {
+            number: 1,
+            heading: "A".to_owned(),
+            text: "One.".to_owned(),
+        };
+        let expected = Asked {
+            question: "Why?".to_owned(),
+            source: Source::Book {
+                sections: vec![section],
+                before: Some("How?".to_owned()),
+            },
+        };
+        assert_eq!(asked, Some(expected));
     }
 
     #[test]

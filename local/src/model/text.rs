@@ -6,13 +6,41 @@ use std::collections::BTreeSet;
 const LONGEST: usize = 500;
 
 /// Words that say nothing about the subject, or that speak about the text itself.
-const STOP_WORDS: &str = "a about after again all also am an and any are as ask asked at be because been before being \
-    between book both but by can chapter could describe did do does doing don each explain few for from further \
-    give had has have having he her here him his how i if in into is it its just let like ll long me mean means \
-    more most much my no not now of off on only or other our out over own page paragraph passage please re s said \
-    same say says section see selected she should show so some such summarise summarize summary t tell text than \
-    that the their them then there these they thing this those through to too under until up us ve very was we \
-    were what when where which while who whom why will with would you your";
+const STOP_WORDS: &str = "a about after again all also am an and any anything are as ask asked at be because been \
+    before being between book both but by can chapter could describe detail details did difference do does doing don \
+    each elaborate example examples explain few for from further give had happen happens has have having he her here \
+    him his how i if in into is it its just let like ll long me mean means more most much must my no not now of off \
+    on only or other our out over own page paragraph passage please re s said same say says section see selected she \
+    should show simpler simply so some somebody someone something such summarise summarize summary t tell text than \
+    that the their them then there these they thing this those through to too under until up us ve very was we were \
+    what when where which while who whom why will with would you your";
+
+/// Words that point back to what was said before.
+const POINTING: &str = "again another elaborate example examples further it its less more shorter simpler simply \
+    that their them these they this those";
+
+/// Whether a question is about something that was said before it.
+pub(super) fn points_back(question: &str) -> bool {
+    words(question).any(|word| is_one_of(POINTING, &word)) || stems(question).is_empty()
+}
+
+/// A text of the book without what is no sentence: its headings and its code.
+pub(super) fn prose(text: &str) -> String {
+    let mut fence = None;
+    let mut kept = Vec::new();
+    for line in text.lines() {
+        let trimmed = line.trim();
+        let ticks = trimmed.len() - trimmed.trim_start_matches('`').len();
+        match fence {
+            None if ticks >= 3 => fence = Some(ticks),
+            None if !trimmed.trim_start_matches('#').starts_with(' ') => kept.push(line),
+            // A shorter run of backticks is code.
+            Some(open) if ticks >= open && ticks == trimmed.len() => fence = None,
+            _ => {}
+        }
+    }
+    kept.join("\n")
+}
 
 pub(super) fn sentences(text: &str) -> Vec<String> {
     let mut sentences = Vec::new();
@@ -59,11 +87,20 @@ fn tidy(sentence: &str) -> Option<String> {
 
 /// The stems of the words that carry meaning, each once.
 pub(super) fn stems(text: &str) -> BTreeSet<String> {
-    text.split(|character: char| !character.is_alphanumeric())
-        .map(str::to_lowercase)
-        .filter(|word| !word.is_empty() && !STOP_WORDS.split_whitespace().any(|stop| stop == word))
+    words(text)
+        .filter(|word| !is_one_of(STOP_WORDS, word))
         .map(|word| stem(&word))
         .collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|character: char| !character.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+}
+
+fn is_one_of(list: &str, word: &str) -> bool {
+    list.split_whitespace().any(|listed| listed == word)
 }
 
 /// `robots` → `robot`, `balancing` → `balanc` ← `balance`, `planned` → `plan`.
@@ -121,6 +158,21 @@ mod tests {
         let sentences = sentences(&"word ".repeat(1000));
         assert_eq!(sentences.len(), 1);
         assert!(sentences[0].ends_with('…') && sentences[0].chars().count() == LONGEST + 1);
+    }
+
+    #[test]
+    fn headings_and_code_are_no_prose() {
+        let text = "## Gait\nIt walks.\n\n````python\n# no comment\n```\nwalk()\n````\n\nIt runs.";
+        assert_eq!(sentences(&prose(text)), ["It walks.", "It runs."]);
+        assert_eq!(prose("It walks.\n```\nwalk()"), "It walks.");
+    }
+
+    #[test]
+    fn a_question_points_back_by_its_words_or_by_having_none_of_its_own() {
+        for question in ["Explain that more simply", "Why?", "An example, please"] {
+            assert!(points_back(question), "{question}");
+        }
+        assert!(!points_back("What is the capital of France?"));
     }
 
     #[test]
