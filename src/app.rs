@@ -13,6 +13,7 @@ use crate::database::Database;
 use crate::error::{Code, Failure};
 use crate::guard::{Guard, Terms};
 use crate::llm::Model;
+use crate::retrieval::Library;
 
 /// The state of an instance.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Ready {
     pub database: Database,
     /// The model.
     pub model: Model,
+    /// The book, if there is one.
+    pub library: Option<Library>,
     /// How fast a turn may be asked and what it may cost.
     pub terms: Terms,
     /// What the instance remembers of refusals, and how many turns it runs.
@@ -66,6 +69,7 @@ impl App {
         let ready = settings.map(|settings| Ready {
             database: Database::new(settings.database.clone()),
             model: Model::new(settings.model.clone()),
+            library: Library::of(&settings),
             terms: Terms::of(&settings),
             guard: Guard::default(),
             settings,
@@ -104,7 +108,12 @@ impl App {
     /// made when it is needed.
     pub async fn warm(&self) {
         if let Ok(ready) = &self.ready {
-            tokio::join!(ready.database.warm(), ready.model.warm());
+            let library = async {
+                if let Some(library) = &ready.library {
+                    library.warm().await;
+                }
+            };
+            tokio::join!(ready.database.warm(), ready.model.warm(), library);
         }
     }
 

@@ -22,5 +22,7 @@ pub mod search;
 mod store;
 mod versions;
 
-pub use embed::{Embedding, Error as EmbedError, ready as has_vectors, without_vector};
+pub use embed::{
+    Embedding, Error as EmbedError, has_vectors_of, ready as has_vectors, without_vector,
+};
 pub use versions::{Active, active, forget};

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::caller;
+use crate::citation::{Source, link};
 use crate::error::Failure;
 use crate::http::{Call, Reply, Route, json};
 use crate::idempotency::Key;
@@ -81,6 +82,9 @@ struct AnswerBody {
     response: String,
     session_id: Option<Uuid>,
     timestamp: String,
+    /// The sections of the book that are cited; present if the book was searched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sources: Option<Vec<Source>>,
 }
 
 /// The events of a turn, collected into one response.
@@ -92,11 +96,15 @@ async fn collect(mut events: Receiver<Event>, call: &Call) -> Reply {
             Event::QuestionStored { .. } => {}
             Event::AnswerBegan { conversation, .. } => session_id = Some(conversation),
             Event::Text(text) => response.push_str(&text),
-            Event::AnswerStored { stored_at, .. } => {
+            Event::Cited(source) => response += &link(&source, response.chars().next_back()),
+            Event::AnswerStored {
+                stored_at, sources, ..
+            } => {
                 let answer = AnswerBody {
                     response,
                     session_id,
                     timestamp: timestamp(stored_at),
+                    sources,
                 };
                 return json(StatusCode::OK, &answer);
             }

@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::caller;
 use crate::error::{Code, Failure};
 use crate::http::{Call, Reply, Route};
-use crate::question::Question;
+use crate::question::{Check, Question};
 use crate::reader::{Issued, Reader};
 use crate::session::{Ask, Author, Stored, owned};
 use crate::turn;
@@ -105,6 +105,9 @@ impl Asked {
         let reader = self.reader()?;
         let conversation = conversation(&thread_id)?;
         let item = item_id.parse().map_err(|_| no_item())?;
+        let mut check = Check::default();
+        let page = check.page(input::PAGE, self.page());
+        let page = check.done(page)?;
         let stream = Stream::of_retry();
         let database = &self.app.ready()?.database;
         let stored = owned::message(database, &reader, conversation, item).await;
@@ -123,6 +126,7 @@ impl Asked {
             message,
             conversation: Some(conversation),
             selected_text,
+            page,
         };
         let ask = Ask {
             retried: Some(item),
@@ -132,7 +136,8 @@ impl Asked {
     }
 
     fn said(&self, input: wire::Input) -> Result<Said, Failure> {
-        Said::parse(input, self.app.ready()?.settings.question_limits)
+        let limits = self.app.ready()?.settings.question_limits;
+        Said::parse(input, self.page(), limits)
     }
 
     /// A turn in one of the reader's own conversations.
@@ -152,6 +157,12 @@ impl Asked {
     async fn turn(self, ask: Ask, stream: Stream) -> Reply {
         let events = turn::ask(self.app, &self.call.background, ask);
         stream::reply(events, stream, &self.call).await
+    }
+
+    /// The page that the reader is on. Browsers send addresses in ASCII.
+    fn page(&self) -> Option<String> {
+        let page = self.call.headers.get(input::PAGE)?;
+        Some(String::from_utf8_lossy(page.as_bytes()).into_owned())
     }
 
     /// Without a token there are no conversations.

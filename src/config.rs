@@ -68,6 +68,15 @@ pub struct QuestionLimits {
     pub selected_text: usize,
 }
 
+/// What an answer may say that the book does not (`OUTSIDE_KNOWLEDGE`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutsideKnowledge {
+    /// What the model knows, clearly apart from what the book says.
+    Marked,
+    /// Nothing.
+    Off,
+}
+
 /// What the model costs, in billionths of a dollar per token: a thousand times the price in dollars
 /// per million tokens, which is how providers state it.
 #[derive(Debug, Clone, Copy)]

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::book::search;
 use crate::config::QuestionLimits;
 use crate::error::{Detail, Failure};
 
@@ -19,7 +20,12 @@ pub struct Question {
     /// The passage that the question is about: not blank, at most
     /// [`QuestionLimits::selected_text`] characters, without NUL.
     pub selected_text: Option<String>,
+    /// The path of the page that the reader is on: at most [`MAX_PAGE_CHARS`] characters, without NUL.
+    pub page: Option<String>,
 }
+
+/// The longest address of a reader's page, in characters.
+pub const MAX_PAGE_CHARS: usize = 2_000;
 
 impl Question {
     /// Parses the body of `POST /chat`.
@@ -52,11 +58,14 @@ impl Question {
         let conversation = check.optional(&mut fields, "session_id");
         let passage = check.optional(&mut fields, "selected_text");
         let selected_text = check.passage("selected_text", passage, limits);
+        let page = check.optional(&mut fields, "page");
+        let page = check.page("page", page);
         check.done(Self {
             message: message.unwrap_or_default(),
             // What is not a UUID cannot be one of our conversations: it is unknown, like any other.
             conversation: conversation.and_then(|id| id.parse().ok()),
             selected_text,
+            page,
         })
     }
 
@@ -67,6 +76,7 @@ impl Question {
             message: message.into(),
             conversation: None,
             selected_text: selected_text.map(Into::into),
+            page: None,
         }
     }
 }
@@ -109,6 +119,13 @@ impl Check {
         let text = text?;
         self.text(field, &text, limits.selected_text);
         Some(text).filter(|text| !text.trim().is_empty())
+    }
+
+    /// Checks the address of the reader's page; what is kept is its path.
+    pub fn page(&mut self, field: &'static str, address: Option<String>) -> Option<String> {
+        let address = address?;
+        self.text(field, &address, MAX_PAGE_CHARS);
+        Some(search::path(&address).to_owned()).filter(|path| !path.is_empty())
     }
 
     /// The checked value, unless anything is wrong.
@@ -218,6 +235,34 @@ mod tests {
         let question = parse(body).unwrap();
         assert_eq!(question.selected_text, None);
         assert_eq!(question.message, " hi ", "a text is kept as it was sent");
+    }
+
+    #[test]
+    fn of_the_readers_page_the_path_is_kept() {
+        let page = |page: &str| {
+            let body = format!(r#"{{"message": "hi", "page": {page}}}"#);
+            parse(&body).unwrap().page
+        };
+        for known in [
+            "https://b.example/docs/zmp?user=ada#stability",
+            "/docs/zmp#stability",
+            " /docs/zmp ",
+        ] {
+            assert_eq!(page(&format!("{known:?}")).as_deref(), Some("/docs/zmp"));
+        }
+        assert_eq!(page(r#""https://b.example""#).as_deref(), Some("/"));
+        for nowhere in ["null", r#""""#, r##""#top""##] {
+            assert_eq!(page(nowhere), None, "{nowhere}");
+        }
+        let long = format!(r#"{{"message": "hi", "page": "/{}"}}"#, "x".repeat(2_000));
+        assert_eq!(
+            wrong_fields(&long),
+            ["page is 2001 characters long; the limit is 2000"]
+        );
+        assert_eq!(
+            wrong_fields(r#"{"message": "hi", "page": 7}"#),
+            ["page must be a string or null"]
+        );
     }
 
     #[test]

@@ -11,7 +11,10 @@
 use std::time::Instant;
 
 use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
+use tokio_postgres::Row;
 use uuid::{NoContext, Timestamp, Uuid};
+
+use crate::citation::Citations;
 
 mod begin;
 mod end;
@@ -19,7 +22,7 @@ mod keeping;
 pub mod owned;
 
 pub use begin::{Ask, Outcome, Stored, begin};
-pub use end::{fail, finish, refuse};
+pub use end::{Finished, fail, finish, refuse};
 pub use keeping::{Message, forget, read};
 
 /// What a turn does to the tables, as functions of the database; `{turn}` stands for their schema.
@@ -48,6 +51,12 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// What was taken from the day's budget for it, in billionths of a dollar.
+    #[must_use]
+    pub fn reserved(&self) -> i64 {
+        self.reservation.nanos
+    }
+
     /// The time by the database's clock, as near as ours can tell, in the whole microseconds that
     /// the database keeps.
     #[must_use]
@@ -112,6 +121,8 @@ pub struct StoredAnswer {
     pub conversation: Uuid,
     /// The text.
     pub content: String,
+    /// What it cites.
+    pub citations: Option<Citations>,
     /// When it was stored.
     pub stored_at: DateTime<Utc>,
 }
@@ -123,6 +134,11 @@ pub enum State {
     Complete,
     /// It was cut short: the reader left or was too slow, or the instance was stopped.
     Cancelled,
+}
+
+/// What a stored answer cites; what is stored in another form counts as nothing.
+fn citations(row: &Row) -> Option<Citations> {
+    serde_json::from_str(row.get::<_, Option<&str>>("citations")?).ok()
 }
 
 /// A UUID v7 whose bits after the milliseconds are all random. `Uuid::now_v7` counts within a

@@ -177,6 +177,7 @@ mod tests {
                 stored_at,
                 finish_reason,
                 usage: None,
+                sources: None,
             };
             events.send(stored).await.unwrap();
         });

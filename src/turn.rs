@@ -11,12 +11,15 @@
 
 mod answer;
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
+use futures_util::future::maybe_done;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::sleep;
 use tracing::{Instrument, Span};
@@ -24,11 +27,12 @@ use uuid::Uuid;
 
 use crate::app::{App, Ready};
 use crate::background::Background;
+use crate::citation::{Part, Source};
 use crate::error::{Code, Failure, chain};
 use crate::guard::{Subject, TurnPlace};
 use crate::llm::Usage;
 use crate::prompt;
-use crate::retrieval;
+use crate::retrieval::Search;
 use crate::session::{self, Ask, Outcome, StoredAnswer, Turn};
 use answer::{Answer, Ending};
 
@@ -49,7 +53,7 @@ const SLOW_READER: Duration = Duration::from_millis(500);
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What happens in a turn, in this order: `QuestionStored` unless the answer is a replay,
-/// `AnswerBegan`, `Text` once or more, `AnswerStored`. `Failed` may come instead of any of them, and
+/// `AnswerBegan`, `Text` once or more with `Cited` between them, `AnswerStored`. `Failed` may come instead of any of them, and
 /// is then the last.
 #[derive(Debug)]
 pub enum Event {
@@ -75,6 +79,8 @@ pub enum Event {
     },
     /// The next piece of the answer, never empty.
     Text(String),
+    /// A section of the book is cited here.
+    Cited(Source),
     /// The answer is whole and stored.
     AnswerStored {
         /// The answer's time, by the database's clock: when it was stored or, in a reader's own
@@ -84,6 +90,8 @@ pub enum Event {
         finish_reason: String,
         /// What the answer used, if it is known.
         usage: Option<Usage>,
+        /// What it cites, in the order of the ids; `None` if the book was not searched for it.
+        sources: Option<Vec<Source>>,
     },
     /// The turn failed; this is logged, and no whole answer is stored.
     Failed(Failure),
@@ -183,10 +191,14 @@ async fn run(app: &App, ask: &Ask, events: &Sender<Event>) -> Result<Option<Even
         settings, database, ..
     } = ready;
     let question = &ask.question;
-    let title = &settings.book_title;
-    let passages = retrieval::max_bytes(question);
-    let prompt_bytes = prompt::bytes_without_history(title, question, passages);
-    let turn = match session::begin(database, ask, prompt_bytes, &ready.terms).await? {
+    let search = Search::of(ready.library.as_ref(), ask);
+    let prompt_bytes =
+        prompt::bytes_without_history(&settings.book_title, question, search.max_bytes());
+    let worst_cost = ready.terms.worst_cost(prompt_bytes) + search.max_cost();
+    // In one flight; what is found early waits for the turn to begin, and goes with it if it may not.
+    let mut found = pin!(maybe_done(search.beside_begin()));
+    let begin = session::begin(database, ask, worst_cost, &ready.terms);
+    let turn = match beside(begin, found.as_mut()).await? {
         Outcome::Begun(turn) => turn,
         Outcome::Answered(answer) => return Ok(replay(answer, events).await),
         Outcome::InProgress => return Err(in_progress()),
@@ -205,35 +217,29 @@ async fn run(app: &App, ask: &Ask, events: &Sender<Event>) -> Result<Option<Even
     // A reader who has left is noticed below, while the model is waited for.
     let _ = events.send(Event::question_stored(&turn)).await;
 
-    let passages = retrieval::search(question).await?;
-    // Random for the request, and known to nobody who wrote one of its texts.
-    let mark = Uuid::new_v4().simple().to_string();
-    let messages = prompt::build(
-        title,
-        &turn.history,
-        &passages,
-        question,
-        &mark,
-        settings.max_prompt_chars,
-    );
-
     let mut answer = Answer::default();
+    let speak = async {
+        found.as_mut().await;
+        let found = found.take_output().flatten();
+        let found = search.after_begin(found, &ready.model, &turn).await;
+        answer.speak(ready, question, found, &turn, events).await
+    };
     let ending = tokio::select! {
         biased;
         () = events.closed() => Ending::Left,
-        spoken = answer.speak(ready, question, &messages, &turn, events) => match spoken {
+        spoken = speak => match spoken {
             Ok(()) => Ending::Spoken,
             Err(error) => Ending::Failed(error),
         },
         () = app.stopping(STOP_GRACE) => Ending::Stopped,
         () = sleep(settings.model.timeout + SLOW_READER) => Ending::SlowReader,
     };
-    let free_of_charge = matches!(&ending, Ending::Failed(error) if error.is_free_of_charge());
     let stored = answer.store(ready, ask, &turn, ending).await;
     if let Err(_) | Ok(None) = &stored {
         // If this fails, the key is released when its lease ends: no reason for the turn to fail
         // differently.
-        let failed = session::fail(database, &turn, ask.key.as_ref(), free_of_charge).await;
+        let failed =
+            session::fail(database, &turn, ask.key.as_ref(), answer.unsettled(&turn)).await;
         if let Err(error) = failed {
             tracing::warn!(
                 cause = chain(&error),
@@ -252,19 +258,38 @@ async fn run(app: &App, ask: &Ask, events: &Sender<Event>) -> Result<Option<Even
     })
 }
 
+/// Waits for the first of two, and lets the other one go on meanwhile.
+async fn beside<T>(first: impl Future<Output = T>, mut other: Pin<&mut impl Future>) -> T {
+    let mut first = pin!(first);
+    poll_fn(|context| {
+        let _ = other.as_mut().poll(context);
+        first.as_mut().poll(context)
+    })
+    .await
+}
+
 /// The events of an answer that was given before; returns the last.
 async fn replay(answer: StoredAnswer, events: &Sender<Event>) -> Option<Event> {
+    let answer_sources = answer.citations.as_ref().map(|it| it.sources.clone());
     let began = Event::AnswerBegan {
         conversation: answer.conversation,
         answer_id: answer.id,
         began_at: answer.stored_at,
     };
     events.send(began).await.ok()?;
-    events.send(Event::Text(answer.content)).await.ok()?;
+    let citations = answer.citations.unwrap_or_default();
+    for part in citations.parts(&answer.content) {
+        let event = match part {
+            Part::Text(text) => Event::Text(text.into()),
+            Part::Cited(source) => Event::Cited(source.clone()),
+        };
+        events.send(event).await.ok()?;
+    }
     Some(Event::AnswerStored {
         stored_at: answer.stored_at,
         finish_reason: "stop".into(),
         usage: None,
+        sources: answer_sources,
     })
 }
 

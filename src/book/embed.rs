@@ -25,6 +25,11 @@ const READY: Statement = Statement::new(
     "select to_regclass('book_vectors') is not null as ready",
 );
 
+const ANY: Statement = Statement::new(
+    "find vectors of model",
+    "select exists (select from book_vectors where model = $1) as any",
+);
+
 const MISSING: Statement = Statement::new(
     "count missing vectors",
     "select count(*) as texts, coalesce(sum(tokens), 0)::bigint as tokens from (
@@ -153,6 +158,19 @@ pub(super) async fn missing(
 pub async fn ready(database: &Database) -> Result<bool, database::Error> {
     let rows = database.query(&READY, &[]).await?;
     Ok(rows.first().is_some_and(|row| row.get("ready")))
+}
+
+/// Whether there are vectors of this model.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn has_vectors_of(database: &Database, model: &str) -> Result<bool, database::Error> {
+    if !ready(database).await? {
+        return Ok(false);
+    }
+    let rows = database.query(&ANY, &[(&model, Type::TEXT)]).await?;
+    Ok(rows.first().is_some_and(|row| row.get("any")))
 }
 
 /// How many chunks of the index have no vector of this model; it must be [`ready`].

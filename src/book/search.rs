@@ -79,7 +79,7 @@ pub struct Query<'a> {
     pub vector: Option<Vector<'a>>,
     /// At most so many sections.
     pub sections: usize,
-    /// At most so many characters of text.
+    /// At most so many characters, those of titles and headings included.
     pub max_chars: usize,
 }
 
@@ -132,6 +132,27 @@ pub struct Section {
     /// The path of the page.
     pub page: String,
 }
+
+impl Section {
+    /// Its headings in one line, outermost first; none for the page itself.
+    #[must_use]
+    pub fn headings(&self) -> Option<String> {
+        (!self.trail.is_empty()).then(|| self.trail.join(BETWEEN_HEADINGS))
+    }
+
+    /// How many characters of it a reader of title, headings and text has to read.
+    #[must_use]
+    pub fn chars(&self) -> usize {
+        let headings = self.headings().unwrap_or_default();
+        [&self.title, &headings, &self.text]
+            .iter()
+            .map(|it| it.chars().count())
+            .sum()
+    }
+}
+
+/// What stands between a section's headings in one line.
+const BETWEEN_HEADINGS: &str = " > ";
 
 /// The sections that a question is about, best first; `None` without an active index of this book.
 ///
@@ -213,14 +234,21 @@ fn join(query: &Query<'_>, rows: &[Row]) -> Vec<Section> {
             position: row.get("position"),
             text,
         };
-        let Some(rest) = left.checked_sub(piece.text.chars().count()) else {
+        let known = places.get(row.get::<_, &str>("url")).copied();
+        // A further piece may need a sign for the gap before it.
+        let beside = match known {
+            Some(_) => GAP.chars().count(),
+            None => headings(row),
+        };
+        let Some(rest) = left.checked_sub(piece.text.chars().count() + beside) else {
             continue;
         };
         left = rest;
-        let place = *places.entry(row.get("url")).or_insert(found.len());
-        match found.get_mut(place) {
-            Some((_, pieces)) => pieces.push(piece),
-            None => found.push((row, vec![piece])),
+        if let Some(place) = known {
+            found[place].1.push(piece);
+        } else {
+            places.insert(row.get("url"), found.len());
+            found.push((row, vec![piece]));
         }
     }
     let sections = found.into_iter().map(|(row, pieces)| Section {
@@ -234,6 +262,17 @@ fn join(query: &Query<'_>, rows: &[Row]) -> Vec<Section> {
     sections.collect()
 }
 
+/// The characters of a section's title and headings.
+fn headings(row: &Row) -> usize {
+    let trail: Vec<&str> = row.get("trail");
+    let between = BETWEEN_HEADINGS.len() * trail.len().saturating_sub(1);
+    let texts = trail.into_iter().chain([row.get("title")]);
+    texts.map(|it: &str| it.chars().count()).sum::<usize>() + between
+}
+
+/// Stands for what was left out between two pieces.
+const GAP: &str = "\n\n[…]\n\n";
+
 /// The pieces in the order of the page.
 fn text(mut pieces: Vec<Piece<'_>>) -> String {
     pieces.sort_by_key(|piece| piece.position);
@@ -243,7 +282,7 @@ fn text(mut pieces: Vec<Piece<'_>>) -> String {
         match next {
             None => {}
             Some(next) if next == piece.position => text.push_str("\n\n"),
-            Some(_) => text.push_str("\n\n[…]\n\n"),
+            Some(_) => text.push_str(GAP),
         }
         text.push_str(piece.text);
         next = Some(piece.position + 1);
@@ -258,7 +297,8 @@ fn absolute(book: &Url, path: &str) -> String {
 }
 
 /// The path of an address or a path, without query and fragment.
-pub(super) fn path(page: &str) -> &str {
+#[must_use]
+pub fn path(page: &str) -> &str {
     let page = page.trim();
     let page = match page.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),

@@ -5,6 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::citation::Source;
 use crate::error::Failure;
 use crate::http::{Call, Reply, empty, json};
 use crate::reader::Reader;
@@ -28,6 +29,9 @@ struct Message {
     reply_to: Option<Uuid>,
     created_at: String,
     state: String,
+    /// The sections of the book that an answer cites; present if the book was searched for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sources: Option<Vec<Source>>,
 }
 
 /// `GET /chat?session_id=…&before=…`: a page of the conversation, oldest message first.
@@ -45,11 +49,15 @@ pub(super) async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
     let messages = messages.map(|message| Message {
         id: message.id,
         role: message.role,
-        content: message.content,
+        content: match &message.citations {
+            Some(citations) => citations.linked(&message.content).into_owned(),
+            None => message.content,
+        },
         selected_text: message.selected_text,
         reply_to: message.reply_to,
         created_at: timestamp(message.created_at),
         state: message.state,
+        sources: message.citations.map(|citations| citations.sources),
     });
     let body = Conversation {
         session_id: conversation,

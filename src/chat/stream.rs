@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 use uuid::Uuid;
 
+use crate::citation::link;
 use crate::http::{Call, Reply};
 use crate::llm::Usage;
 use crate::sse::{self, EventStream, HEADERS, Protocol};
@@ -34,7 +35,8 @@ pub(super) async fn reply(mut events: Receiver<Event>, call: &Call) -> Reply {
             first => break first,
         }
     };
-    let mut reply = Response::new(EventStream::new(first, events, UiMessageStream).boxed());
+    let mut reply =
+        Response::new(EventStream::new(first, events, UiMessageStream::default()).boxed());
     reply.headers_mut().extend(HEADERS);
     reply.headers_mut().extend([VERSION]);
     reply
@@ -59,6 +61,11 @@ enum Part<'a> {
     TextDelta {
         id: &'a str,
         delta: &'a str,
+    },
+    SourceUrl {
+        source_id: String,
+        url: &'a str,
+        title: String,
     },
     TextEnd {
         id: &'a str,
@@ -104,7 +111,14 @@ impl From<Usage> for Tokens {
     }
 }
 
-struct UiMessageStream;
+/// The protocol, and what of the answer it must remember.
+#[derive(Default)]
+struct UiMessageStream {
+    /// The last character of the text so far.
+    last: Option<char>,
+    /// How many sources it was told of.
+    sources: usize,
+}
 
 impl Protocol for UiMessageStream {
     const HEARTBEAT: &'static [u8] = sse::COMMENT;
@@ -127,11 +141,33 @@ impl Protocol for UiMessageStream {
                 write(Part::StartStep);
                 write(Part::TextStart { id: TEXT });
             }
-            Event::Text(delta) => write(Part::TextDelta { id: TEXT, delta }),
+            Event::Text(delta) => {
+                self.last = delta.chars().next_back();
+                write(Part::TextDelta { id: TEXT, delta });
+            }
+            Event::Cited(source) => {
+                // Sources are numbered as they are first cited.
+                if source.id > self.sources {
+                    self.sources = source.id;
+                    let title = [Some(source.title.as_str()), source.section.as_deref()];
+                    write(Part::SourceUrl {
+                        source_id: source.id.to_string(),
+                        url: &source.url,
+                        title: title.into_iter().flatten().collect::<Vec<_>>().join(" > "),
+                    });
+                }
+                let link = link(source, self.last);
+                self.last = link.chars().next_back();
+                write(Part::TextDelta {
+                    id: TEXT,
+                    delta: &link,
+                });
+            }
             Event::AnswerStored {
                 stored_at,
                 finish_reason,
                 usage,
+                ..
             } => {
                 write(Part::TextEnd { id: TEXT });
                 write(Part::FinishStep);
@@ -169,7 +205,7 @@ mod tests {
 
     fn frames(event: &Event) -> String {
         let mut frames = Vec::new();
-        UiMessageStream.encode(event, &mut frames);
+        UiMessageStream::default().encode(event, &mut frames);
         String::from_utf8(frames).unwrap()
     }
 
@@ -194,6 +230,7 @@ mod tests {
             stored_at: "2026-11-20T12:00:00Z".parse().unwrap(),
             finish_reason: "content_filter".into(),
             usage: None,
+            sources: None,
         };
         assert_eq!(
             frames(&finished),

@@ -17,6 +17,9 @@ use crate::session::Stored;
 const MAX_PARTS_BYTES: usize = 16 * 1024;
 const MAX_OPTIONS_BYTES: usize = 1024;
 
+/// The header with the address of the page that the reader is on.
+pub(super) const PAGE: &str = "x-page";
+
 const NUL: &str = "must not hold NUL characters";
 
 /// The longest title that is made of a question, in characters.
@@ -36,7 +39,11 @@ impl Said {
     /// # Errors
     ///
     /// 400 `invalid_request` with every field that is wrong.
-    pub(super) fn parse(input: Input, limits: QuestionLimits) -> Result<Self, Failure> {
+    pub(super) fn parse(
+        input: Input,
+        page: Option<String>,
+        limits: QuestionLimits,
+    ) -> Result<Self, Failure> {
         let message: String = input.content.iter().map(Content::as_text).collect();
         let mut check = Check::default();
         if !input.attachments.is_empty() {
@@ -71,6 +78,7 @@ impl Said {
             selected_text: check.passage("quoted_text", input.quoted_text, limits),
             message,
             conversation: None,
+            page: check.page(PAGE, page),
         };
         check.done(Self {
             question,
@@ -146,7 +154,7 @@ mod tests {
     };
 
     fn parse(input: &str) -> Result<Said, Failure> {
-        Said::parse(serde_json::from_str(input).unwrap(), LIMITS)
+        Said::parse(serde_json::from_str(input).unwrap(), None, LIMITS)
     }
 
     fn title(text: &str) -> String {

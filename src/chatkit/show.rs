@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::wire::{Content, Empty, Item, OutputText, Page, Status, Thread};
+use super::wire::{Annotation, Cited, Content, Empty, Item, OutputText, Page, Status, Thread};
+use crate::citation::{Citations, Source};
 use crate::session::Author;
 use crate::session::owned::{Conversation, Message};
 use crate::time::timestamp;
@@ -33,7 +34,9 @@ pub(super) fn thread(row: Conversation) -> Thread {
 
 pub(super) fn item(thread_id: Uuid, row: Message) -> Item {
     if row.author == Author::Assistant {
-        return answer(row.id, thread_id, row.created_at, Some(row.content));
+        let annotations = row.citations.as_ref().map(annotations);
+        let output = output(row.content, annotations.unwrap_or_default());
+        return answer(row.id, thread_id, row.created_at, Some(output));
     }
     let parts = row.parts.and_then(|json| serde_json::from_str(&json).ok());
     let options = row
@@ -51,20 +54,49 @@ pub(super) fn item(thread_id: Uuid, row: Message) -> Item {
 }
 
 /// An answer, which has no text yet when it has just begun.
-pub(super) fn answer(id: Uuid, thread_id: Uuid, at: DateTime<Utc>, text: Option<String>) -> Item {
+pub(super) fn answer(
+    id: Uuid,
+    thread_id: Uuid,
+    at: DateTime<Utc>,
+    output: Option<OutputText<'static>>,
+) -> Item {
     Item::AssistantMessage {
         id,
         thread_id,
         created_at: timestamp(at),
-        content: text.map(output).into_iter().collect(),
+        content: output.into_iter().collect(),
     }
 }
 
-pub(super) fn output<'a>(text: impl Into<Cow<'a, str>>) -> OutputText<'a> {
+pub(super) fn output<'a>(
+    text: impl Into<Cow<'a, str>>,
+    annotations: Vec<Annotation>,
+) -> OutputText<'a> {
     OutputText {
-        annotations: [],
+        annotations,
         text: text.into(),
     }
+}
+
+/// A source that is cited after so many characters.
+pub(super) fn annotation(source: &Source, index: usize) -> Annotation {
+    Annotation {
+        source: Cited {
+            title: source.title.clone(),
+            description: source.section.clone(),
+            url: source.url.clone(),
+        },
+        index,
+    }
+}
+
+fn annotations(citations: &Citations) -> Vec<Annotation> {
+    let sources = &citations.sources;
+    let marks = citations.marks.iter().filter_map(|mark| {
+        let source = sources.iter().find(|source| source.id == mark.source)?;
+        Some(annotation(source, mark.at))
+    });
+    marks.collect()
 }
 
 pub(super) fn page<T>(data: Vec<T>, has_more: bool, id: fn(&T) -> Uuid) -> Page<T> {

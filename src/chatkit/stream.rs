@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::input::Said;
 use super::show;
-use super::wire::{Item, ItemUpdate, StreamEvent, StreamOptions};
+use super::wire::{Annotation, Item, ItemUpdate, StreamEvent, StreamOptions};
+use crate::citation::Source;
 use crate::error::{Code, Failure};
 use crate::http::{Call, Reply};
 use crate::reader::Issued;
@@ -55,6 +56,9 @@ pub(super) struct Stream {
     question: Option<Uuid>,
     answer: Option<Uuid>,
     text: String,
+    /// The characters of the text so far.
+    length: usize,
+    annotations: Vec<Annotation>,
 }
 
 impl Stream {
@@ -82,6 +86,21 @@ impl Stream {
             is_retry: true,
             ..Self::default()
         }
+    }
+
+    /// A source is cited at the end of the text so far.
+    fn cite<'a>(&mut self, source: &Source, write: &mut impl FnMut(StreamEvent<'a>)) {
+        let Some(item_id) = self.answer else {
+            return;
+        };
+        let annotation = show::annotation(source, self.length);
+        let update = ItemUpdate::AnnotationAdded {
+            content_index: 0,
+            annotation_index: self.annotations.len(),
+            annotation: annotation.clone(),
+        };
+        self.annotations.push(annotation);
+        write(StreamEvent::ItemUpdated { item_id, update });
     }
 
     fn tell_title<'a>(&mut self, write: &mut impl FnMut(StreamEvent<'a>)) {
@@ -147,7 +166,7 @@ impl Protocol for Stream {
                     item_id: *answer_id,
                     update: ItemUpdate::PartAdded {
                         content_index: 0,
-                        content: show::output(""),
+                        content: show::output("", Vec::new()),
                     },
                 });
                 self.answer = Some(*answer_id);
@@ -155,6 +174,7 @@ impl Protocol for Stream {
             Event::Text(delta) => {
                 if let Some(item_id) = self.answer {
                     self.text.push_str(delta);
+                    self.length += delta.chars().count();
                     let content_index = 0;
                     let update = ItemUpdate::TextDelta {
                         content_index,
@@ -163,17 +183,19 @@ impl Protocol for Stream {
                     write(StreamEvent::ItemUpdated { item_id, update });
                 }
             }
+            Event::Cited(source) => self.cite(source, &mut write),
             Event::AnswerStored { stored_at, .. } => {
                 if let (Some(item_id), Some((thread_id, _))) = (self.answer, self.thread) {
                     write(StreamEvent::ItemUpdated {
                         item_id,
                         update: ItemUpdate::PartDone {
                             content_index: 0,
-                            content: show::output(&*self.text),
+                            content: show::output(&*self.text, self.annotations.clone()),
                         },
                     });
                     let text = std::mem::take(&mut self.text);
-                    let item = show::answer(item_id, thread_id, *stored_at, Some(text));
+                    let output = show::output(text, std::mem::take(&mut self.annotations));
+                    let item = show::answer(item_id, thread_id, *stored_at, Some(output));
                     write(StreamEvent::ItemDone { item });
                 }
             }

@@ -231,8 +231,25 @@ pub(super) enum Item {
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "output_text")]
 pub(super) struct OutputText<'a> {
-    pub(super) annotations: [(); 0],
+    pub(super) annotations: Vec<Annotation>,
     pub(super) text: Cow<'a, str>,
+}
+
+/// A citation: a source, and after how many characters of the text it is cited.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "type", rename = "annotation")]
+pub(super) struct Annotation {
+    pub(super) source: Cited,
+    pub(super) index: usize,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "type", rename = "url")]
+pub(super) struct Cited {
+    pub(super) title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) description: Option<String>,
+    pub(super) url: String,
 }
 
 /// An event of a stream.
@@ -280,6 +297,12 @@ pub(super) enum ItemUpdate<'a> {
     },
     #[serde(rename = "assistant_message.content_part.text_delta")]
     TextDelta { content_index: u8, delta: &'a str },
+    #[serde(rename = "assistant_message.content_part.annotation_added")]
+    AnnotationAdded {
+        content_index: u8,
+        annotation_index: usize,
+        annotation: Annotation,
+    },
     #[serde(rename = "assistant_message.content_part.done")]
     PartDone {
         content_index: u8,

@@ -1,22 +1,17 @@
 //! Whether a Markdown text that is still being written is inside code.
 //!
-//! Follows CommonMark as far as that can be told from the beginning of a text: an opening run of
+//! Follows `CommonMark` as far as that can be told from the beginning of a text: an opening run of
 //! backticks counts as code until a run of the same length closes it, or the paragraph ends.
 
 /// Where in a text the next character stands.
 #[derive(Debug, Default)]
 pub(super) struct Code {
     place: Place,
+    line: Line,
     /// The run of fence characters that is being read, and its length.
     run: Option<(char, usize)>,
-    /// Nothing but white space and the marks of lists and quotes so far in this line.
-    line_begins: bool,
-    /// Nothing but white space so far in this line.
-    line_is_blank: bool,
     /// A fence has been closed in this line, if nothing else follows.
     closing: bool,
-    /// The text has begun.
-    begun: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -29,12 +24,21 @@ enum Place {
     Fence(char, usize),
 }
 
+/// What the line holds so far.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+enum Line {
+    /// White space.
+    #[default]
+    Blank,
+    /// That, and marks of lists and quotes: a fence may follow.
+    Marked,
+    /// Anything else.
+    Text,
+}
+
 impl Code {
     /// Reads the next character; says whether it belongs to code, or could.
     pub(super) fn read(&mut self, c: char) -> bool {
-        if !self.begun {
-            (self.begun, self.line_begins, self.line_is_blank) = (true, true, true);
-        }
         if let Some((of, length)) = self.run {
             if of == c {
                 self.run = Some((of, length + 1));
@@ -47,31 +51,34 @@ impl Code {
         match c {
             '\n' => self.end_line(),
             '`' => self.run = Some((c, 1)),
-            '~' if self.line_begins => self.run = Some((c, 1)),
+            '~' if self.line != Line::Text => self.run = Some((c, 1)),
             c if c.is_whitespace() => {}
             c => {
+                let marks = matches!(c, '>' | '-' | '*' | '+' | '.' | ')') || c.is_ascii_digit();
                 self.closing = false;
-                self.line_is_blank = false;
-                self.line_begins &=
-                    matches!(c, '>' | '-' | '*' | '+' | '.' | ')') || c.is_ascii_digit();
+                self.line = match self.line {
+                    Line::Blank | Line::Marked if marks => Line::Marked,
+                    _ => Line::Text,
+                };
             }
         }
         was_code || self.run.is_some()
     }
 
     fn end_line(&mut self) {
-        if self.closing || (self.line_is_blank && matches!(self.place, Place::Span(_))) {
+        let paragraph_ends = self.line == Line::Blank && matches!(self.place, Place::Span(_));
+        if self.closing || paragraph_ends {
             self.place = Place::Prose;
         }
-        (self.line_begins, self.line_is_blank, self.closing) = (true, true, false);
+        (self.line, self.closing) = (Line::Blank, false);
     }
 
     /// A run has ended.
     fn ran(&mut self, of: char, length: usize) {
-        let is_fence = length >= 3 && self.line_begins;
+        let is_fence = length >= 3 && self.line != Line::Text;
         match self.place {
             Place::Fence(by, least) => {
-                self.closing = is_fence && self.line_is_blank && of == by && length >= least;
+                self.closing = is_fence && self.line == Line::Blank && of == by && length >= least;
             }
             _ if is_fence => self.place = Place::Fence(of, length),
             _ if of == '~' => {}
@@ -79,7 +86,7 @@ impl Code {
             Place::Span(open) if open == length => self.place = Place::Prose,
             Place::Span(_) => {}
         }
-        (self.line_begins, self.line_is_blank) = (false, false);
+        self.line = Line::Text;
     }
 }
 
@@ -90,9 +97,8 @@ mod tests {
     /// The text with each character of code replaced.
     fn prose(text: &str) -> String {
         let mut code = Code::default();
-        let read = |c| match code.read(c) {
-            true if c != '\n' => '·',
-            _ => c,
+        let read = |c| {
+            if code.read(c) && c != '\n' { '·' } else { c }
         };
         text.chars().map(read).collect()
     }

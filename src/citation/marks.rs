@@ -259,59 +259,54 @@ impl Read {
         if body.len() < rest.len() && !is_closed && close != "]]" {
             return Self::Text;
         }
-        let (numbers, note) = match body.split_once('†') {
-            Some((numbers, note)) => (numbers, Some(note)),
-            None => (body, None),
-        };
+        // Some models say what they have seen there: it ends with the mark.
+        let (numbers, comment) = body.split_once('†').unwrap_or((body, ""));
         let is_text = |c: char| !c.is_ascii_digit() && !matches!(c, ' ' | ',' | ';' | '-' | '–');
-        if numbers.contains(is_text) || note.is_some_and(|note| note.contains('\n')) {
+        if numbers.contains(is_text) || comment.contains('\n') {
             return Self::Text;
         }
         let numbers = read_numbers(numbers);
         match (numbers, is_closed) {
-            (Some(numbers), true) if !numbers.is_empty() => Self::Numbers(numbers),
-            (_, true) | (None, false) => Self::Text,
-            (Some(_), false) => Self::Unknown,
+            (Ok(numbers), true) if !numbers.is_empty() => Self::Numbers(numbers),
+            (_, true) | (Err(_), false) => Self::Text,
+            (Ok(_), false) => Self::Unknown,
         }
     }
 }
 
-/// The numbers of a mark, as far as it is written; `None` if it cannot become one.
-fn read_numbers(text: &str) -> Option<Vec<usize>> {
+/// A text that cannot become a mark.
+struct NoMark;
+
+/// The numbers of a mark, as far as it is written.
+fn read_numbers(text: &str) -> Result<Vec<usize>, NoMark> {
     let mut numbers = Vec::new();
     for part in text.split([',', ';']) {
         let mut ends = part.split(['-', '–']).map(str::trim);
         let first = number(ends.next().unwrap_or_default())?;
-        let last = match ends.next() {
-            Some(last) => number(last)?,
-            None => first,
-        };
-        if ends.next().is_some() {
-            return None;
-        }
+        let last = number(ends.next().unwrap_or_default())?;
         match (first, last) {
+            _ if ends.next().is_some() => return Err(NoMark),
             (Some(first), Some(last)) if first <= last && last - first < LONGEST_RANGE => {
                 numbers.extend(first..=last);
             }
-            (_, Some(_)) => return None,
+            (_, Some(_)) => return Err(NoMark),
             (Some(first), None) => numbers.push(first),
             // Not written yet; in a complete mark it says nothing.
             (None, None) => {}
         }
     }
-    Some(numbers)
+    Ok(numbers)
 }
 
-/// A number of one to three digits from 1 on, or nothing yet; `None` for anything else.
-fn number(text: &str) -> Option<Option<usize>> {
+/// A number of one to three digits from 1 on, or nothing yet.
+fn number(text: &str) -> Result<Option<usize>, NoMark> {
     if text.is_empty() {
-        return Some(None);
+        return Ok(None);
     }
-    let number = text
-        .parse()
-        .ok()
-        .filter(|number| (1..1000).contains(number));
-    number.map(Some)
+    match text.parse() {
+        Ok(number @ 1..1000) => Ok(Some(number)),
+        _ => Err(NoMark),
+    }
 }
 
 #[cfg(test)]
@@ -438,7 +433,7 @@ mod tests {
             for piece in marks.read(&c.to_string()) {
                 match piece {
                     Piece::Text(text) => seen.push_str(&text),
-                    Piece::Cited(source) => seen.push_str(&format!("<{}>", source.id)),
+                    Piece::Cited(source) => seen += &["<", &source.id.to_string(), ">"].concat(),
                 }
             }
             shown.push(seen.clone());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::OutsideKnowledge;
 use super::check::Check;
 use crate::book::pages::{Base, Limits, Options};
 
@@ -21,6 +22,8 @@ pub struct BookSettings {
     pub sources: usize,
     /// The most characters of these (`BOOK_MAX_CHARS`).
     pub max_chars: usize,
+    /// What an answer may say that the book does not.
+    pub outside_knowledge: OutsideKnowledge,
     /// The model of the vectors (`EMBEDDING_MODEL`); without it the book is searched by its words.
     pub embedding_model: Option<String>,
     /// Billionths of a dollar a token of these (`PRICE_EMBEDDING_USD_PER_MILLION`).
@@ -65,6 +68,10 @@ impl BookSettings {
             max_cost: check.dollars("BOOK_MAX_COST_USD", 1.0, 1e9),
             sources: check.number("BOOK_SOURCES", 8),
             max_chars: check.number("BOOK_MAX_CHARS", 16_000),
+            outside_knowledge: match check.one_of("OUTSIDE_KNOWLEDGE", ["marked", "off"]) {
+                "off" => OutsideKnowledge::Off,
+                _ => OutsideKnowledge::Marked,
+            },
             // Unlike others: here an empty value says something.
             embedding_model: (!check.is_empty("EMBEDDING_MODEL"))
                 .then(|| check.text("EMBEDDING_MODEL", "text-embedding-3-small")),

@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{Author, PastMessage, Reservation, StoredAnswer, Turn, new_id};
+use super::{Author, PastMessage, Reservation, StoredAnswer, Turn, citations, new_id};
 use crate::database::functions::{explain, statement};
 use crate::database::{Database, Error, Statement};
 use crate::guard::{Refusal, Scope, Subject, Terms};
@@ -24,7 +24,7 @@ select
     outcome, extract(epoch from wait)::float8 as wait_seconds,
     session_id, question_id, answer_id, answered_at, reserved, spending_day,
     role, content, selected_text, state,
-    session_created_at, question_created_at, begun_at, replaces
+    session_created_at, question_created_at, begun_at, replaces, citations
 from {turn}.begin(
     named_session => $1, new_session => $2, new_question => $3, new_answer => $4,
     message => $5, passage => $6, history_messages => $7,
@@ -36,7 +36,7 @@ from {turn}.begin(
     message_bytes => $20, max_history_bytes => $21,
     spending_shard => $22, sweeps => $23,
     reader => $24, owned => $25, retried => $26,
-    new_title => $27, new_parts => $28::jsonb, new_options => $29::jsonb
+    new_title => $27, new_parts => $28::jsonb, new_options => $29::jsonb, reader_page => $30
 )";
 
 static BEGIN: LazyLock<Statement> = LazyLock::new(|| statement("begin", BEGIN_SQL));
@@ -106,7 +106,7 @@ pub enum Outcome {
 
 /// Decides whether the turn may run; if so, finds or creates the conversation, stores the question
 /// and reads the messages before it. Once this returns a turn, the question is committed and the
-/// turn's worst cost is reserved: for a prompt of `prompt_bytes` bytes, and for its history.
+/// turn's worst cost is reserved: `worst_cost`, in billionths of a dollar, and that of its history.
 ///
 /// A question about a passage rests on that passage alone: no history is read for it.
 ///
@@ -116,7 +116,7 @@ pub enum Outcome {
 pub async fn begin(
     database: &Database,
     ask: &Ask,
-    prompt_bytes: usize,
+    worst_cost: i64,
     terms: &Terms,
 ) -> Result<Outcome, Error> {
     let ids = Ids {
@@ -125,11 +125,10 @@ pub async fn begin(
         answer: new_id(),
         shard: i16::from(rand::random::<u8>() % SHARDS),
     };
-    let fixed_cost = terms.worst_cost(prompt_bytes);
     let mut attempts = 0;
     loop {
         attempts += 1;
-        match begin_once(database, ask, &ids, fixed_cost, terms).await {
+        match begin_once(database, ask, &ids, worst_cost, terms).await {
             // It met another turn, or its conversation was deleted meanwhile, and it has changed
             // nothing: the next run sees what the other one has left.
             Err(Error::Statement {
@@ -160,6 +159,7 @@ async fn begin_once(
         message,
         conversation,
         selected_text,
+        page,
     } = &ask.question;
     let history_messages = match selected_text {
         Some(_) => 0,
@@ -199,6 +199,7 @@ async fn begin_once(
                 (&ask.stored.title, Type::TEXT),
                 (&ask.stored.parts, Type::TEXT),
                 (&ask.stored.options, Type::TEXT),
+                (page, Type::TEXT),
             ],
         )
         .await?;
@@ -229,6 +230,7 @@ fn outcome(rows: &[Row], ask: &Ask, shard: i16) -> Result<Outcome, Error> {
             id: first.get("answer_id"),
             stored_at: first.get("answered_at"),
             content: first.get("content"),
+            citations: citations(first),
         }),
         "in_progress" => Outcome::InProgress,
         "key_reused" => Outcome::KeyReused,

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 
 use super::{State, Turn};
+use crate::citation::Citations;
 use crate::database::functions::{explain, statement};
 use crate::database::{Database, Error, Statement};
 use crate::idempotency::Key;
@@ -14,7 +15,7 @@ static FINISH: LazyLock<Statement> = LazyLock::new(|| {
     let sql = "select {turn}.finish(
         this_answer => $1, this_session => $2, answer => $3, this_question => $4, answer_state => $5,
         spending_day => $6, spending_shard => $7, reserved => $8, cost => $9,
-        began_at => $10, replaces => $11
+        began_at => $10, replaces => $11, what_it_cites => $12::jsonb
     ) as stored_at";
     statement("finish", sql)
 });
@@ -34,8 +35,23 @@ static REFUSE: LazyLock<Statement> = LazyLock::new(|| {
     statement("refuse", sql)
 });
 
+/// What is stored of a turn's answer.
+#[derive(Debug)]
+pub struct Finished<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// What it cites; none where the book was not searched.
+    pub citations: Option<&'a Citations>,
+    /// Whether it is whole.
+    pub state: State,
+    /// What the turn has cost, in billionths of a dollar.
+    pub cost: i64,
+    /// The time that it carries instead of the one at which it is stored.
+    pub began_at: Option<DateTime<Utc>>,
+}
+
 /// Stores the answer, marks the conversation as touched, and replaces the turn's reservation with
-/// its `cost` (in billionths of a dollar, if it is known). For a retried question, it deletes what
+/// its cost. For a retried question, it deletes what
 /// was said after it. Returns the answer's time by the database's clock: `began_at`, or when it was
 /// stored; `None` if nothing is stored, because the conversation or the question was deleted
 /// meanwhile or a newer turn has answered it.
@@ -46,12 +62,12 @@ static REFUSE: LazyLock<Statement> = LazyLock::new(|| {
 pub async fn finish(
     database: &Database,
     turn: &Turn,
-    answer: &str,
-    state: State,
-    cost: Option<i64>,
-    began_at: Option<DateTime<Utc>>,
+    finished: &Finished<'_>,
 ) -> Result<Option<DateTime<Utc>>, Error> {
-    let state = match state {
+    let citations = finished.citations.map(serde_json::to_string);
+    // Our own type, whose maps have strings for keys.
+    let citations = citations.and_then(Result::ok);
+    let state = match finished.state {
         State::Complete => "complete",
         State::Cancelled => "cancelled",
     };
@@ -61,15 +77,16 @@ pub async fn finish(
             &[
                 (&turn.answer_id, Type::UUID),
                 (&turn.conversation, Type::UUID),
-                (&answer, Type::TEXT),
+                (&finished.text, Type::TEXT),
                 (&turn.question_id, Type::UUID),
                 (&state, Type::TEXT),
                 (&turn.reservation.day, Type::DATE),
                 (&turn.reservation.shard, Type::INT2),
                 (&turn.reservation.nanos, Type::INT8),
-                (&cost, Type::INT8),
-                (&began_at, Type::TIMESTAMPTZ),
+                (&finished.cost, Type::INT8),
+                (&finished.began_at, Type::TIMESTAMPTZ),
                 (&turn.replaces, Type::INT8),
+                (&citations, Type::TEXT),
             ],
         )
         .await
@@ -79,7 +96,7 @@ pub async fn finish(
 }
 
 /// Ends a turn that has no whole answer: releases its key, so that the same request may try again
-/// at once, and returns what was reserved if the model has cost nothing.
+/// at once, and returns of what was reserved all but its `cost`, in billionths of a dollar.
 ///
 /// # Errors
 ///
@@ -88,13 +105,9 @@ pub async fn fail(
     database: &Database,
     turn: &Turn,
     key: Option<&Key>,
-    free_of_charge: bool,
+    cost: i64,
 ) -> Result<(), Error> {
-    let refund = if free_of_charge {
-        turn.reservation.nanos
-    } else {
-        0
-    };
+    let refund = turn.reservation.nanos.saturating_sub(cost).max(0);
     if key.is_none() && refund == 0 {
         return Ok(());
     }

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::citations;
+use crate::citation::Citations;
 use crate::database::{Database, Error, Statement};
 use crate::reader::Reader;
 
@@ -35,6 +37,8 @@ pub struct Message {
     pub created_at: DateTime<Utc>,
     /// `complete` or `cancelled`.
     pub state: String,
+    /// What an answer cites.
+    pub citations: Option<Citations>,
 }
 
 /// The newest messages of a conversation before the message `before`, oldest first, at most 50;
@@ -68,6 +72,7 @@ pub async fn read(
             created_at: row.get("created_at"),
             state: row.get("state"),
             reply_to: row.get("reply_to"),
+            citations: citations(row),
         })
     });
     Ok(Some(messages.collect()))

@@ -7,7 +7,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::Author;
+use super::{Author, citations};
+use crate::citation::Citations;
 use crate::database::{Database, Error, Parameter, Statement};
 use crate::reader::Reader;
 
@@ -63,6 +64,8 @@ pub struct Message {
     pub parts: Option<String>,
     /// A question's inference options as JSON.
     pub options: Option<String>,
+    /// What an answer cites.
+    pub citations: Option<Citations>,
 }
 
 /// Which part of a list is wanted.
@@ -143,6 +146,7 @@ pub async fn read(
             created_at: row.get("message_created_at"),
             parts: row.get("parts"),
             options: row.get("options"),
+            citations: citations(row),
         })
     });
     let messages = part.cut(messages.collect());

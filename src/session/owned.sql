@@ -30,6 +30,7 @@ select
     $3 is null or exists (select from after) as known_cursor,
     page.id as message_id, page.role::text as role, page.content, page.selected_text,
     page.created_at as message_created_at,
-    page.parts::text as parts, page.inference_options::text as options
+    page.parts::text as parts, page.inference_options::text as options,
+    page.citations::text as citations
 from conversation left join page on true
 order by case when $4 then -page.seq else page.seq end

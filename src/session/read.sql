@@ -4,7 +4,8 @@
 --
 -- No row: there is no such conversation. One row of nulls: it has no such messages.
 with page as (
-    select id, seq, role::text as role, content, selected_text, created_at, state, reply_to
+    select id, seq, role::text as role, content, selected_text, created_at, state, reply_to,
+        citations
     from messages
     where session_id = $1
         and role <> 'system'
@@ -14,7 +15,7 @@ with page as (
 )
 select
     page.id, page.role, page.content, page.selected_text, page.created_at, page.state,
-    page.reply_to
+    page.reply_to, page.citations::text as citations
 from chat_sessions left join page on true
 where chat_sessions.id = $1 and (chat_sessions.owner is null or chat_sessions.owner = $4)
 order by page.seq

@@ -47,6 +47,8 @@ create function {turn}.begin(
     retried uuid default null,
     -- The title of a conversation without one; content and options of a new question.
     new_title text default null, new_parts jsonb default null, new_options jsonb default null,
+    -- The page that the reader is on.
+    reader_page text default null,
     -- The time of the turn; null: now.
     moment timestamptz default null
 )
@@ -56,7 +58,7 @@ returns table (
     reserved bigint, spending_day date,
     role text, content text, selected_text text, state text,
     session_created_at timestamptz, question_created_at timestamptz, begun_at timestamptz,
-    replaces bigint
+    replaces bigint, citations text
 )
 language plpgsql
 as $$
@@ -99,6 +101,7 @@ begin
                 answer_id := kept.answer_id;
                 answered_at := earlier.created_at;
                 content := earlier.content;
+                citations := earlier.citations::text;
                 return next;
                 return;
             end if;
@@ -264,8 +267,11 @@ begin
     question_created_at := earlier.created_at;
     if retried is null then
         insert into messages
-            (id, session_id, role, content, selected_text, parts, inference_options)
-        values (this_question, this_session, 'user', message, passage, new_parts, new_options)
+            (id, session_id, role, content, selected_text, parts, inference_options, page)
+        values (
+            this_question, this_session, 'user', message, passage, new_parts, new_options,
+            reader_page
+        )
         on conflict (id) do nothing
         returning created_at into question_created_at;
         if not found then
@@ -284,7 +290,7 @@ begin
     return query
         select 'begun', null::interval, this_session, this_question, new_answer,
             null::timestamptz, cost, today, past.role, past.content, past.selected_text, past.state,
-            session.created_at, question_created_at, now(), replaces
+            session.created_at, question_created_at, now(), replaces, null::text
         from (select) begun
         left join unnest(roles, contents, passages, states)
             with ordinality as past (role, content, selected_text, state, place) on true
@@ -347,7 +353,7 @@ $$;
 create function {turn}.finish(
     this_answer uuid, this_session uuid, answer text, this_question uuid, answer_state text,
     spending_day date, spending_shard smallint, reserved bigint, cost bigint,
-    began_at timestamptz, replaces bigint
+    began_at timestamptz, replaces bigint, what_it_cites jsonb default null
 )
 returns timestamptz
 language plpgsql
@@ -375,10 +381,10 @@ begin
         where session_id = this_session and seq > question.seq and id <> this_answer
             and (id = any (replaced) or reply_to = this_question or reply_to = any (replaced));
     end if;
-    insert into messages (id, session_id, role, content, reply_to, state, created_at)
+    insert into messages (id, session_id, role, content, reply_to, state, created_at, citations)
     values (
         this_answer, this_session, 'assistant', answer, this_question, answer_state,
-        coalesce(began_at, now())
+        coalesce(began_at, now()), what_it_cites
     )
     on conflict (id) do nothing
     returning created_at into stored_at;

@@ -6,14 +6,19 @@
 use chrono::{DateTime, Utc};
 use futures_util::future::{Either, select};
 use tokio::sync::mpsc::Sender;
+use uuid::Uuid;
 
 use super::Event;
 use crate::app::Ready;
+use crate::book::search::Section;
+use crate::citation::{Citations, Marks, Piece, Source};
 use crate::error::{Code, Failure};
+use crate::guard::Terms;
 use crate::llm::{self, Usage};
-use crate::prompt::Message;
+use crate::prompt::{self, Material};
 use crate::question::Question;
-use crate::session::{self, Ask, State, Turn};
+use crate::retrieval::Found;
+use crate::session::{self, Ask, Finished, State, Turn};
 
 /// What the model has said so far.
 #[derive(Default)]
@@ -23,6 +28,15 @@ pub(super) struct Answer {
     /// The moderation has no objection to the question, or is off.
     cleared: bool,
     text: String,
+    /// Reads the model's marks, where the book was searched.
+    marks: Option<Marks>,
+    /// The least that the turn has to be charged with, in billionths of a dollar: what was paid for
+    /// before the model was asked.
+    cost: i64,
+    /// What the model may have cost besides, as far as it is known.
+    worst: Option<i64>,
+    /// The turn's cost has taken the place of its reservation.
+    settled: bool,
     /// Known once the answer is whole.
     finish_reason: Option<String>,
     usage: Option<Usage>,
@@ -47,13 +61,47 @@ impl Answer {
         &mut self,
         ready: &Ready,
         question: &Question,
-        messages: &[Message<'_>],
+        found: Found,
         turn: &Turn,
         events: &Sender<Event>,
     ) -> Result<(), llm::Error> {
-        let model = &ready.model;
-        let conversation = ready.settings.pseudonyms.conversation(turn.conversation);
-        let call = Box::pin(model.ask(messages, &conversation));
+        let spoken = self.ask(ready, question, found, turn, events).await;
+        if let Err(error) = &spoken
+            && error.is_free_of_charge()
+        {
+            self.worst = Some(0);
+        }
+        spoken
+    }
+
+    async fn ask(
+        &mut self,
+        ready: &Ready,
+        question: &Question,
+        found: Found,
+        turn: &Turn,
+        events: &Sender<Event>,
+    ) -> Result<(), llm::Error> {
+        let Ready {
+            settings, model, ..
+        } = ready;
+        self.cost = found.cost;
+        // Random for the request, and known to nobody who wrote one of its texts.
+        let mark = Uuid::new_v4().simple().to_string();
+        let prompt = prompt::build(&Material {
+            book_title: &settings.book_title,
+            outside_knowledge: settings.book.outside_knowledge,
+            history: &turn.history,
+            sections: found.sections.as_deref(),
+            question,
+            mark: &mark,
+            max_chars: settings.max_prompt_chars,
+        });
+        self.worst = Some(ready.terms.worst_cost(prompt.bytes()));
+        let shown = |sections: &Vec<Section>| sections[..prompt.shown].iter().map(source).collect();
+        self.marks = found.sections.as_ref().map(shown).map(Marks::new);
+        let conversation = settings.pseudonyms.conversation(turn.conversation);
+        let call = Box::pin(model.ask(&prompt.messages, &conversation));
         let stream = if ready.settings.moderation {
             // Alongside each other; nothing is passed on, and no question kept, before the verdict.
             let selected_text = question.selected_text.as_deref();
@@ -86,35 +134,67 @@ impl Answer {
         while let Some(mut text) = stream.next().await? {
             // PostgreSQL's text cannot hold NUL, and no reader will miss it.
             text.retain(|c| c != '\0');
-            self.text.push_str(&text);
-            if !text.is_empty() {
-                let _ = events.send(Event::Text(text)).await;
-            }
+            let pieces = match &mut self.marks {
+                Some(marks) => marks.read(&text),
+                None if text.is_empty() => Vec::new(),
+                None => vec![Piece::Text(text)],
+            };
+            self.tell(pieces, events).await;
+        }
+        let rest = self.marks.as_mut().map(Marks::end);
+        self.tell(rest.unwrap_or_default(), events).await;
+        if self.text.trim().is_empty() {
+            return Err(llm::Error::Nonsense("it is nothing but marks"));
         }
         self.finish_reason = Some(stream.finish_reason().to_owned());
         self.usage = stream.usage().await;
         Ok(())
     }
 
+    async fn tell(&mut self, pieces: Vec<Piece>, events: &Sender<Event>) {
+        for piece in pieces {
+            let event = match piece {
+                Piece::Text(text) => {
+                    self.text.push_str(&text);
+                    Event::Text(text)
+                }
+                Piece::Cited(source) => Event::Cited(source),
+            };
+            // A reader who has left is noticed where this is waited for.
+            let _ = events.send(event).await;
+        }
+    }
+
+    fn citations(&self) -> Option<&Citations> {
+        self.marks.as_ref().map(Marks::citations)
+    }
+
+    /// What a turn without a stored answer has cost: all that was reserved for it once it has been
+    /// settled, or while nothing better is known.
+    pub(super) fn unsettled(&self, turn: &Turn) -> i64 {
+        match self.worst {
+            Some(worst) if !self.settled => self.cost.saturating_add(worst),
+            _ => turn.reserved(),
+        }
+    }
+
     /// Stores what there is of the answer; returns the last event, if anybody is there to hear it.
     pub(super) async fn store(
-        &self,
+        &mut self,
         ready: &Ready,
         ask: &Ask,
         turn: &Turn,
         ending: Ending,
     ) -> Result<Option<Event>, Failure> {
-        if let Some(finish_reason) = &self.finish_reason {
+        if let Some(finish_reason) = self.finish_reason.clone() {
             // A whole answer counts as whole, even if its reader left while waiting for its usage.
-            let cost = self.usage.and_then(|usage| {
-                let terms = &ready.terms;
-                Some(terms.cost(usage.prompt_tokens?, usage.completion_tokens?))
-            });
-            let stored_at = self.finish(ready, ask, turn, State::Complete, cost).await?;
+            self.worst = self.used(&ready.terms).or(self.worst);
+            let stored_at = self.finish(ready, ask, turn, State::Complete).await?;
             return Ok(Some(Event::AnswerStored {
                 stored_at: stored_at.ok_or_else(deleted)?,
-                finish_reason: finish_reason.clone(),
+                finish_reason,
                 usage: self.usage,
+                sources: self.citations().map(|it| it.sources.clone()),
             }));
         }
         // A question without a verdict from the moderation is not kept, unless it was kept before.
@@ -130,8 +210,7 @@ impl Answer {
             Ending::Spoken | Ending::Stopped | Ending::SlowReader => !turn.is_retry(),
         };
         if worth_keeping && !self.text.trim().is_empty() {
-            self.finish(ready, ask, turn, State::Cancelled, None)
-                .await?;
+            self.finish(ready, ask, turn, State::Cancelled).await?;
         }
         let failure = match ending {
             Ending::Left | Ending::Spoken => return Ok(None),
@@ -146,19 +225,42 @@ impl Answer {
         })
     }
 
+    /// What the model has charged for a whole answer, if it says so.
+    fn used(&self, terms: &Terms) -> Option<i64> {
+        let usage = self.usage?;
+        Some(terms.cost(usage.prompt_tokens?, usage.completion_tokens?))
+    }
+
     async fn finish(
-        &self,
+        &mut self,
         ready: &Ready,
         ask: &Ask,
         turn: &Turn,
         state: State,
-        cost: Option<i64>,
     ) -> Result<Option<DateTime<Utc>>, Failure> {
-        // In a reader's own conversation, the answer carries the time at which it began, because
-        // that is the time that the widget was told.
-        let began_at = self.began_at.filter(|_| ask.owned);
-        let stored = session::finish(&ready.database, turn, &self.text, state, cost, began_at);
-        Ok(stored.await?)
+        let finished = Finished {
+            text: &self.text,
+            citations: self.citations(),
+            state,
+            cost: self.unsettled(turn),
+            // In a reader's own conversation, the answer carries the time at which it began, because
+            // that is the time that the widget was told.
+            began_at: self.began_at.filter(|_| ask.owned),
+        };
+        let stored_at = session::finish(&ready.database, turn, &finished).await?;
+        self.settled = stored_at.is_some();
+        Ok(stored_at)
+    }
+}
+
+/// A section as an answer may cite it.
+fn source(section: &Section) -> Source {
+    Source {
+        // Its place among those that are cited.
+        id: 0,
+        title: section.title.clone(),
+        section: section.headings(),
+        url: section.url.clone(),
     }
 }
 

@@ -214,7 +214,7 @@ async fn a_turn_is_charged_what_it_used_and_one_that_died_what_it_might_have() {
         assert_eq!(spent(&world).await, COST);
     }
 
-    // A stopped answer is charged what the whole one might have cost.
+    // A stopped answer is charged what the whole one might have cost, with the prompt that was sent.
     world.model.next(talkative());
     let mut stream = chat.stream(&json!({ "message": "hi" })).await;
     stream.text("word0 ").await;
@@ -233,7 +233,11 @@ async fn a_turn_is_charged_what_it_used_and_one_that_died_what_it_might_have() {
     tokio::spawn(request.send());
     world.model.was_asked(5).await;
     signal(chat.function.pid(), "KILL");
-    assert_eq!(spent(&world).await, COST + 2 * reserved);
+    let stopped = spent(&world).await - COST - reserved;
+    assert!(
+        800 * 4_500 < stopped && stopped <= reserved,
+        "{stopped} of {reserved}"
+    );
 }
 
 #[tokio::test]
@@ -525,6 +529,7 @@ async fn a_turn_that_sweeps_takes_some_dead_rows_along_and_nothing_that_is_neede
                 message: "hi".into(),
                 conversation: None,
                 selected_text: None,
+                page: None,
             },
             key: None,
             network: Network([7; 16]),

@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 use textbook_chat::book::pages::Base;
-use textbook_chat::book::search::{Query, search};
+use textbook_chat::book::search::{Before, Query, search};
 use textbook_chat::config::DatabaseSettings;
 use tokio::task::JoinHandle;
 
@@ -174,14 +174,13 @@ impl Readers {
             let query = Query {
                 book: base.url(),
                 question: &question(chapter),
-                before: None,
+                before: Before::Nothing,
                 page: None,
-                lang: None,
                 vector: None,
                 sections: 8,
                 max_chars: 16_000,
             };
-            let found = search(&database, &query).await.unwrap();
+            let found = search(&database, &query).await.unwrap().unwrap_or_default();
             let found = found.iter().map(|it| (it.url.as_str(), it.text.as_str()));
             seen.push(look(chapter, &found.collect::<Vec<_>>()));
         }
