@@ -14,8 +14,9 @@
 //!    they share the types of the step before.
 //!    - [`guard`]: what may be asked and spent, and an instance's memory of refusals
 //!    - [`session`]: the conversation in PostgreSQL, one statement before the model and one after
-//!    - [`retrieval`]: passages of the book; none yet. [`book`] reads and indexes it
-//!    - [`prompt`]: question and history in, the model's messages out; pure
+//!    - [`retrieval`]: the sections that an answer rests on. [`book`] reads, indexes and searches it
+//!    - [`prompt`]: question, history and sections in, the model's messages out; pure
+//!    - [`citation`]: the model's marks, checked as they stream; pure
 //!    - [`llm`]: the call to the model and its answer
 //! 6. The turn's events become a response in the route that asked: JSON, or over [`sse`] a stream.
 //!
