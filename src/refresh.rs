@@ -1,8 +1,8 @@
 //! The route `/refresh`: brings the book's index up to date.
 //!
 //! Called by the platform's cron jobs every night, and by an owner after a deployment of the book. It
-//! stops itself within its time and says what is left; the next call goes on. Nobody without the
-//! secret learns anything.
+//! stops in time and says what is left; the next call continues. Without the secret, a caller learns
+//! nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::config::BookSettings;
 use crate::error::{Code, Failure, chain};
 use crate::http::{Call, Reply, Route, json};
 
-/// `GET /refresh`, which is how Vercel's cron jobs ask.
+/// `GET /refresh`: Vercel's cron jobs use GET.
 pub const ROUTE: Route = Route {
     name: "refresh",
     methods: &[Method::GET],
@@ -29,15 +29,15 @@ pub const ROUTE: Route = Route {
     handler,
 };
 
-/// What an indexing must still be able to do when its time is over: store what it has read.
+/// The time left for an indexing to store what it has read.
 const MARGIN: Duration = Duration::from_secs(15);
 
 /// The body of a 200.
 #[derive(Serialize)]
 struct Refreshed {
-    /// Otherwise ask again: it goes on.
+    /// If false, call again to continue.
     done: bool,
-    /// Pages in the index; while it is not done, pages that were compared.
+    /// Pages in the index; until it is done, the pages compared so far.
     pages: u64,
     /// Pages that are still to be asked for, as far as they are known.
     left: usize,
@@ -94,7 +94,7 @@ fn authorize(headers: &HeaderMap, book: &BookSettings) -> Result<(), Failure> {
     match token {
         Some(token) if caller::same(token, secret.expose_secret().as_bytes()) => Ok(()),
         Some(_) => Err(unauthorized("the secret is wrong")),
-        None => Err(unauthorized("the request shows no secret")),
+        None => Err(unauthorized("the request has no secret")),
     }
 }
 
@@ -140,7 +140,7 @@ async fn refresh(
         index::Error::Busy(_) | index::Error::TakenOver => {
             Failure::new(Code::InProgress, error.to_string()).retry_after(index::LEASE)
         }
-        // For the owner, who has shown the secret: it names pages and numbers.
+        // Only for the owner, who has the secret: it names pages and numbers.
         error => Failure::new(Code::BookError, error.to_string()).because(chain(&error)),
     })
 }

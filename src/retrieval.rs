@@ -34,6 +34,10 @@ const CONNECTIONS: usize = 2;
 /// How long it is assumed that the index has vectors, or has none.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
+/// The longest that a search may take altogether: an embedding, a search by vector that fails late,
+/// and one by words.
+pub const LONGEST: Duration = Duration::from_millis(2_600);
+
 /// The longest text that is embedded, in bytes. A token is at least one byte, and the provider takes
 /// up to 8,191 tokens.
 const EMBEDDED_BYTES: usize = 8_000;

@@ -32,7 +32,7 @@ use crate::error::{Code, Failure, chain};
 use crate::guard::{Subject, TurnPlace};
 use crate::llm::Usage;
 use crate::prompt;
-use crate::retrieval::Search;
+use crate::retrieval::{self, Search};
 use crate::session::{self, Ask, Outcome, StoredAnswer, Turn};
 use answer::{Answer, Ending};
 
@@ -46,7 +46,8 @@ const STOP_GRACE: Duration = Duration::from_millis(250);
 /// By when a turn of an instance that is being stopped must have told its reader.
 const STOP_LIMIT: Duration = Duration::from_millis(450);
 
-/// How much longer than the model's time a turn may take, for a reader who reads slowly.
+/// How much longer than the search's and the model's time a turn may take, for a reader who reads
+/// slowly.
 const SLOW_READER: Duration = Duration::from_millis(500);
 
 /// How long the last event may take to be written.
@@ -232,7 +233,7 @@ async fn run(app: &App, ask: &Ask, events: &Sender<Event>) -> Result<Option<Even
             Err(error) => Ending::Failed(error),
         },
         () = app.stopping(STOP_GRACE) => Ending::Stopped,
-        () = sleep(settings.model.timeout + SLOW_READER) => Ending::SlowReader,
+        () = sleep(retrieval::LONGEST + settings.model.timeout + SLOW_READER) => Ending::SlowReader,
     };
     let stored = answer.store(ready, ask, &turn, ending).await;
     if let Err(_) | Ok(None) = &stored {

@@ -1,4 +1,4 @@
-//! What an indexing has done, or would do, for people and as JSON. Prints nothing.
+//! Reports of what an indexing has done or would do, for people and as JSON. Prints nothing.
 
 use std::fmt::{Display, Write};
 
@@ -7,10 +7,10 @@ use textbook_chat::book::index::{Report, by_reason};
 use textbook_chat::book::pages::{Problem, Skip};
 use textbook_chat::book::plan::Plan;
 
-/// Addresses that are listed for one reason; the others are counted.
+/// How many addresses are listed per reason; the rest are only counted.
 const LISTED: usize = 10;
 
-/// An indexing that is done, and the form of `--json`.
+/// A finished indexing, and the form of `--json`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Indexed<'a> {
     url: &'a str,
@@ -19,23 +19,23 @@ pub(crate) struct Indexed<'a> {
     dollars: f64,
 }
 
-/// An indexing that may come.
+/// A planned indexing.
 #[derive(Debug)]
 pub(crate) struct Planned<'a> {
     pub(crate) url: &'a str,
     pub(crate) plan: Plan,
-    /// There was a database with an index to compare with.
+    /// Whether there was a database to compare with.
     pub(crate) compared: bool,
     pub(crate) accept_loss: bool,
     pub(crate) vectors: Vectors<'a>,
 }
 
-/// What vectors would be made with.
+/// How vectors would be made.
 #[derive(Debug)]
 pub(crate) struct Vectors<'a> {
     pub(crate) model: Option<&'a str>,
     pub(crate) why_not: Option<String>,
-    /// Billionths of a dollar a token.
+    /// Billionths of a dollar per token.
     pub(crate) price: i64,
     /// Billionths of a dollar.
     pub(crate) max_cost: i64,
@@ -147,7 +147,7 @@ impl Vectors<'_> {
     }
 }
 
-/// Pages that give nothing, by reason.
+/// Pages that were left out, by reason.
 fn skipped(skipped: &[(String, Skip)]) -> String {
     let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     for (url, skip) in skipped {
