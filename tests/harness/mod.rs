@@ -11,6 +11,7 @@ pub mod embedding;
 pub mod hot_key;
 pub mod model;
 mod proxy;
+pub mod shelf;
 pub mod site;
 pub mod stream;
 mod tls;

@@ -4,6 +4,7 @@ mod generators;
 mod hostile;
 mod indexing;
 mod kills;
+mod marks;
 mod owner;
 mod program;
 mod search;
