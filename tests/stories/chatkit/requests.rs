@@ -216,6 +216,7 @@ async fn the_page_that_a_reader_is_on_comes_in_a_header() {
         ("threads.create", &create),
         ("threads.add_user_message", &add),
         ("threads.retry_after_item", &retry),
+        ("threads.list", &json!({})),
     ] {
         let reply = from(&long, kind, params).await;
         assert_eq!(reply.error(), (400, "invalid_request".into()), "{kind}");
