@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use futures_util::future::BoxFuture;
-use http::Method;
+use http::{HeaderMap, HeaderValue, Method};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
@@ -32,6 +32,9 @@ use crate::turn;
 use input::Said;
 use stream::Stream;
 
+/// The header with the address of the page that the reader is on.
+const PAGE: &str = "x-page";
+
 /// `POST /chatkit`
 pub const ROUTE: Route = Route {
     name: "chatkit",
@@ -45,7 +48,13 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
         let request = request(&call.body)?;
         let params = request.params;
         let reader = Reader::of(&call.headers);
-        let asked = Asked { app, call, reader };
+        let page = page(&call.headers)?;
+        let asked = Asked {
+            app,
+            call,
+            reader,
+            page,
+        };
         match request.kind.as_str() {
             "threads.create" => asked.create(params).await,
             "threads.add_user_message" => asked.add_user_message(params).await,
@@ -68,11 +77,12 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
     })
 }
 
-/// A request, and the reader that sent it.
+/// A request, the reader that sent it, and the page that they are on.
 struct Asked {
     app: Arc<App>,
     call: Call,
     reader: Option<Reader>,
+    page: Option<String>,
 }
 
 impl Asked {
@@ -105,9 +115,6 @@ impl Asked {
         let reader = self.reader()?;
         let conversation = conversation(&thread_id)?;
         let item = item_id.parse().map_err(|_| no_item())?;
-        let mut check = Check::default();
-        let page = check.page(input::PAGE, self.page());
-        let page = check.done(page)?;
         let stream = Stream::of_retry();
         let database = &self.app.ready()?.database;
         let stored = owned::message(database, &reader, conversation, item).await;
@@ -126,7 +133,7 @@ impl Asked {
             message,
             conversation: Some(conversation),
             selected_text,
-            page,
+            page: self.page.clone(),
         };
         let ask = Ask {
             retried: Some(item),
@@ -137,7 +144,7 @@ impl Asked {
 
     fn said(&self, input: wire::Input) -> Result<Said, Failure> {
         let limits = self.app.ready()?.settings.question_limits;
-        Said::parse(input, self.page(), limits)
+        Said::parse(input, self.page.clone(), limits)
     }
 
     /// A turn in one of the reader's own conversations.
@@ -159,16 +166,19 @@ impl Asked {
         stream::reply(events, stream, &self.call).await
     }
 
-    /// The page that the reader is on. Browsers send addresses in ASCII.
-    fn page(&self) -> Option<String> {
-        let page = self.call.headers.get(input::PAGE)?;
-        Some(String::from_utf8_lossy(page.as_bytes()).into_owned())
-    }
-
     /// Without a token there are no conversations.
     fn reader(&self) -> Result<Reader, Failure> {
         self.reader.ok_or_else(Failure::no_conversation)
     }
+}
+
+/// The page that the reader is on. Browsers send addresses in ASCII.
+fn page(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    let page = headers.get(PAGE).map(HeaderValue::as_bytes);
+    let page = page.map(|page| String::from_utf8_lossy(page).into_owned());
+    let mut check = Check::default();
+    let page = check.page(PAGE, page);
+    check.done(page)
 }
 
 fn request(body: &[u8]) -> Result<wire::Request, Failure> {

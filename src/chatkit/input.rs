@@ -17,9 +17,6 @@ use crate::session::Stored;
 const MAX_PARTS_BYTES: usize = 16 * 1024;
 const MAX_OPTIONS_BYTES: usize = 1024;
 
-/// The header with the address of the page that the reader is on.
-pub(super) const PAGE: &str = "x-page";
-
 const NUL: &str = "must not hold NUL characters";
 
 /// The longest title that is made of a question, in characters.
@@ -78,7 +75,7 @@ impl Said {
             selected_text: check.passage("quoted_text", input.quoted_text, limits),
             message,
             conversation: None,
-            page: check.page(PAGE, page),
+            page,
         };
         check.done(Self {
             question,

@@ -17,8 +17,8 @@ pub(super) fn preflight(route: &Route) -> Reply {
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static(
-            // The last three are ChatKit's.
-            "content-type, idempotency-key, authorization, accept-language, \
+            // The last four come with ChatKit's requests: one is the page's, three the widget's own.
+            "content-type, idempotency-key, authorization, x-page, accept-language, \
              chatkit-frame-instance-id, chatkit-device-id",
         ),
     );

@@ -6,13 +6,40 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+use super::{Reply, World};
+
+/// A question that the small book answers, in the section [`SECTION`] of its page `Walking`.
+pub const QUESTION: &str = "How do I bend the knees?";
+
+/// The headings above that answer.
+pub const SECTION: &str = "Task > Solution";
 
 /// The built pages of a small book, as one generator makes them.
 pub fn fixture(generator: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories/book/fixtures");
     folder.join(generator).join("site")
+}
+
+impl World {
+    /// The same with a small book, which is in the index, and its address.
+    pub async fn with_book(self) -> (Self, String) {
+        const SECRET: &str = "open sesame";
+        let site = Server::of(fixture("mdbook")).await;
+        let world = self.with("BOOK_URL", site.book());
+        let world = world.with("CRON_SECRET", SECRET);
+        // By words alone, so that what is found does not depend on the database's extensions.
+        let world = world.with("EMBEDDING_MODEL", "");
+        let refresh = world.refresh().await;
+        let refreshed = Reply::of(refresh.request(Method::GET, "/refresh").bearer_auth(SECRET));
+        let refreshed = refreshed.await;
+        assert_eq!(refreshed.status, 200, "{refreshed:?}");
+        assert_eq!(refreshed.json()["done"], true, "{refreshed:?}");
+        (world, site.book())
+    }
 }
 
 /// What is answered instead of a file: the head's lines after the version, and the body.

@@ -11,6 +11,7 @@ use tokio::process::Command;
 
 use super::output;
 use crate::harness::model::{ANSWER, Script};
+use crate::harness::site::{QUESTION, SECTION};
 use crate::harness::{Running, World, eventually};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outside/ai_sdk");
@@ -78,6 +79,50 @@ async fn a_selected_passage_reaches_the_model_and_is_stored() {
     let sql = "select content, selected_text from messages where role = 'user'";
     let stored = world.database.rows(sql).await;
     assert_eq!(stored, [["What does this mean?", passage]]);
+}
+
+#[tokio::test]
+async fn sections_that_an_answer_cites_are_sources_of_its_message_and_links_in_its_text() {
+    let (world, book) = World::new().await.with_book().await;
+    let chat = world.chat().await;
+    let answer = "Bend them. [1] Slowly. [1][7] Then walk. [2]";
+    world.model.next(Script::answer(answer).byte_by_byte());
+    let turns = play(&chat, "sources").await;
+    let turn = &turns[0];
+    assert_eq!(turn["status"], "ready", "{turn:#}");
+    assert_eq!(turn["error"], Value::Null, "{turn:#}");
+    let message = &turn["messages"][1];
+
+    let session = message["metadata"]["sessionId"].as_str().unwrap();
+    let conversation = chat.get(&format!("/chat?session_id={session}")).await;
+    let stored = &conversation.json()["messages"][1];
+    let sources = stored["sources"].as_array().unwrap();
+    assert_eq!(sources.len(), 2, "{stored:#}");
+    let first = format!("{book}walking.html#solution");
+    assert_eq!(sources[0]["url"], first);
+    let second = sources[1]["url"].as_str().unwrap();
+
+    let link = |number, url: &str| format!("[{number}]({url})");
+    let [one, two] = [link(1, &first), link(2, second)];
+    let written = format!("Bend them. {one} Slowly. {one} Then walk. {two}");
+    assert_eq!(stored["content"], written);
+    let parts = message["parts"].as_array().unwrap();
+    let text = json!({ "type": "text", "text": written, "state": "done" });
+    assert_eq!(parts[..2], [json!({ "type": "step-start" }), text]);
+    let shown: Vec<_> = sources.iter().map(as_part).collect();
+    assert_eq!(parts[2..], shown);
+    assert_eq!(shown[0]["title"], format!("Walking > {SECTION}"));
+
+    // The model is shown its own words, without links and numbers that meant something before.
+    let seen = world.model.asked()[1].messages();
+    assert_eq!(seen[2], "assistant: Bend them. Slowly. Then walk.");
+    let header = world
+        .database
+        .rows("select page from messages where role = 'user'");
+    assert_eq!(
+        header.await,
+        [["/book/walking.html"], ["/book/walking.html"]]
+    );
 }
 
 #[tokio::test]
@@ -155,7 +200,7 @@ async fn an_error_before_the_first_word_is_the_error_that_every_client_gets() {
 async fn play(chat: &Running, scene: &str) -> Vec<Value> {
     let mut command = Command::new(node());
     command
-        .args(["drive.mjs", &chat.url, scene])
+        .args(["drive.mjs", &chat.url, scene, QUESTION])
         .current_dir(FOLDER)
         .env_clear();
     let told = output(&mut command, Duration::from_mins(1)).await;
@@ -177,6 +222,18 @@ fn node() -> PathBuf {
     node.filter(|_| complete).expect(
         "the AI SDK or its Node is not there; run: npm ci --prefix tests/outside/ai_sdk --ignore-scripts",
     )
+}
+
+/// A source of ours as a part of the SDK's message.
+fn as_part(source: &Value) -> Value {
+    let [title, section] = ["title", "section"].map(|name| source[name].as_str());
+    let titles: Vec<_> = title.into_iter().chain(section).collect();
+    json!({
+        "type": "source-url",
+        "sourceId": source["id"].to_string(),
+        "url": source["url"],
+        "title": titles.join(" > "),
+    })
 }
 
 /// A message of the SDK's as `role: text`.

@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use super::{output, target};
 use crate::harness::model::{ANSWER, Asked, Script};
+use crate::harness::site::{QUESTION, SECTION};
 use crate::harness::{PAGE, Running, World};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outside/chatkit_sdk");
@@ -61,6 +62,31 @@ async fn a_quoted_passage_reaches_the_model_and_once_more_when_its_question_is_r
     let sql = "select content, selected_text from messages where role = 'user'";
     let stored = world.database.rows(sql).await;
     assert_eq!(stored, [["What does this mean?", passage]]);
+}
+
+#[tokio::test]
+async fn sections_that_an_answer_cites_are_annotations_where_they_are_cited() {
+    let (world, book) = World::new().await.with_book().await;
+    let answer = "[1] Knees 🦿 bend. [1][7] Then walk. [2]";
+    for _ in 0..2 {
+        world.model.next(Script::answer(answer).byte_by_byte());
+    }
+    let seen = play(&world.chatkit().await, "sources").await;
+    assert_eq!(seen["text"], "Knees 🦿 bend. Then walk.");
+    let annotations = seen["annotations"].as_array().unwrap();
+    let indexes: Vec<_> = annotations.iter().map(|it| it["index"].clone()).collect();
+    assert_eq!(indexes, [0, 13, 24]);
+    let source = json!({
+        "type": "url",
+        "title": "Walking",
+        "description": SECTION,
+        "url": format!("{book}walking.html#solution"),
+    });
+    assert_eq!(annotations[0]["source"], source);
+    assert_eq!(annotations[1]["source"], source);
+    assert_ne!(annotations[2]["source"], source);
+    let sql = "select distinct page from messages where role = 'user'";
+    assert_eq!(world.database.rows(sql).await, [["/book/walking.html"]]);
 }
 
 #[tokio::test]
@@ -247,7 +273,7 @@ async fn what_a_text_chat_has_no_use_for_is_refused_and_leaves_nothing() {
 async fn play(chatkit: &Running, scene: &str) -> Value {
     let mut command = Command::new(python());
     command
-        .args(["drive.py", &chatkit.url, PAGE, scene])
+        .args(["drive.py", &chatkit.url, PAGE, scene, QUESTION])
         .current_dir(FOLDER)
         .env_clear()
         .env("PYTHONUTF8", "1");

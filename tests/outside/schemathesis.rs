@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use super::{ROOT, output, target};
 use crate::harness::World;
+use crate::harness::model::{ANSWER, Script};
 
 /// The limits that a fuzzer would run into (`RATE_LIMIT_*` and whatever else counts requests),
 /// switched off: each with its name and its value.
@@ -47,7 +48,10 @@ async fn streamed_answers_and_strangers_keep_the_contract() {
 
 /// Runs schemathesis with these additional arguments, against functions of its own.
 async fn fuzz(what: &str, arguments: &[&str]) -> World {
-    let mut world = World::new().await.with("LOG_LEVEL", "warn");
+    let world = World::new().await.with("LOG_LEVEL", "warn");
+    let (mut world, _) = world.with_book().await;
+    // Cited where the book has anything to say.
+    world.model.always(Script::answer(&format!("{ANSWER} [1]")));
     for (name, value) in RAISED_LIMITS {
         world.set(name, value);
     }
@@ -79,6 +83,12 @@ async fn fuzz(what: &str, arguments: &[&str]) -> World {
         conversations > 10 && messages > 20,
         "hardly anything came through"
     );
+    for done in [
+        "select from messages where jsonb_array_length(citations -> 'marks') > 0",
+        "select from messages where page is not null",
+    ] {
+        assert!(!world.database.rows(done).await.is_empty(), "{done}");
+    }
     world
 }
 

@@ -1,6 +1,7 @@
 //! The written contract, `public/openapi.json`, and the functions: whatever one has, the other has,
 //! and every kind of response is as the document says.
 
+mod book;
 mod chat;
 mod chatkit;
 mod document;
@@ -14,6 +15,7 @@ use reqwest::{Method, RequestBuilder};
 use textbook_chat::config::Settings;
 use textbook_chat::error::Code;
 use textbook_chat::http::Route;
+use textbook_chat::question::MAX_PAGE_CHARS;
 
 use crate::harness::{Reply, Running, World};
 use document::{Contract, keys, read};
@@ -118,6 +120,10 @@ async fn the_documents_limits_are_the_functions_own() {
     assert_eq!(longest("Question", "message"), limits.message);
     assert_eq!(longest("Question", "selected_text"), limits.selected_text);
     assert_eq!(longest("InputText", "text"), limits.message);
+    assert_eq!(longest("Question", "page"), MAX_PAGE_CHARS);
+    let header = &document["paths"]["/chatkit"]["post"]["parameters"][0];
+    assert_eq!(header["name"], "x-page");
+    assert_eq!(header["schema"]["maxLength"], MAX_PAGE_CHARS);
     // An `@` is put in front of it.
     assert_eq!(longest("InputTag", "text"), limits.message - 1);
     assert_eq!(
@@ -141,6 +147,7 @@ async fn every_kind_of_response_is_as_the_document_says() {
     };
     client.chat(&world).await;
     client.chatkit(&world).await;
+    client.book().await;
     client.everywhere(&world).await;
 
     let kinds = contract.kinds();

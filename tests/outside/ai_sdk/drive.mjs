@@ -1,13 +1,13 @@
 // Plays one scene against a running backend with the AI SDK's own chat, as a page uses it,
 // and prints one line of JSON: what the chat knows after each turn.
 //
-// usage: node drive.mjs <base URL> <scene>
+// usage: node drive.mjs <base URL> <scene> <a question that the book answers>
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Chat } from '@ai-sdk/react';
 import { DefaultChatTransport } from 'ai';
 
-const [url, scene] = process.argv.slice(2);
+const [url, scene, question] = process.argv.slice(2);
 
 const text = message =>
   message?.parts.map(part => (part.type === 'text' ? part.text : '')).join('');
@@ -23,6 +23,7 @@ const transport = new DefaultChatTransport({
       message: text(messages.at(-1)),
       session_id: session,
       selected_text: body.selected_text,
+      page: body.page,
     },
   }),
 });
@@ -75,6 +76,11 @@ const scenes = {
         { body: { selected_text: 'Bipedal gait is a controlled fall.' } },
       ),
     );
+  },
+  async sources() {
+    const body = { page: 'https://book.example/book/walking.html?theme=dark#task' };
+    await turn(() => chat.sendMessage({ text: question }, { body }));
+    await turn(() => chat.sendMessage({ text: 'And why?' }, { body }));
   },
   async stop() {
     await turn(async () => {

@@ -4,7 +4,7 @@ Requests are its models, written out; responses and events are read by its model
 that they do not know or would have written differently is an error. Prints one line of JSON, the
 result of the scene; the exchange goes to stderr.
 
-usage: drive.py <base URL> <origin of a page elsewhere> <scene>
+usage: drive.py <base URL> <origin of a page elsewhere> <scene> <a question that the book answers>
 """
 
 import json
@@ -106,10 +106,11 @@ class Turn:
     question: kit.UserMessageItem | None = None
     answer: kit.AssistantMessageItem | None = None
     error: kit.ErrorEvent | None = None
-    # The answer that has begun, and its text so far.
+    # The answer that has begun, its text and what it cites so far, and both once they are whole.
     open: kit.AssistantMessageItem | None = None
     text: str | None = None
-    part: str | None = None
+    annotations: list = field(default_factory=list)
+    part: kit.AssistantMessageContent | None = None
     removed: list = field(default_factory=list)
 
     @property
@@ -173,7 +174,7 @@ class Turn:
                 assert self.part is not None, "an answer whose part is not done"
                 assert item.created_at == self.open.created_at
                 assert item.thread_id == self.open.thread_id
-                assert [part.text for part in item.content] == [self.part]
+                assert item.content == [self.part]
                 self.answer, self.open = item, None
             case kit.ThreadItemRemovedEvent():
                 assert self.question and event.item_id == self.question.id
@@ -192,16 +193,22 @@ class Turn:
         match update:
             case kit.AssistantMessageContentPartAdded():
                 assert self.text is None, "a second part"
-                assert update.content.text == ""
+                assert update.content == kit.AssistantMessageContent(text="")
                 self.text = ""
             case kit.AssistantMessageContentPartTextDelta():
                 assert self.text is not None and self.part is None, "a delta of no open part"
                 assert update.delta, "an empty delta"
                 self.text += update.delta
+            case kit.AssistantMessageContentPartAnnotationAdded():
+                assert self.text is not None and self.part is None, "it annotates no open part"
+                assert update.annotation_index == len(self.annotations)
+                assert update.annotation.index == len(self.text), "it is not at the text's end"
+                self.annotations.append(update.annotation)
             case kit.AssistantMessageContentPartDone():
                 assert self.text and self.part is None, "the end of no open part"
                 assert update.content.text == self.text, "the deltas are another text"
-                self.part = self.text
+                assert update.content.annotations == self.annotations, "other annotations"
+                self.part = update.content
             case _:
                 raise AssertionError(f"nothing that a text chat sends: {update}")
         assert update.content_index == 0
@@ -226,8 +233,9 @@ def kind(event):
 class Reader:
     """A widget in a browser of its own, which keeps the reader's token and what it has shown."""
 
-    def __init__(self, page=None, terse=False):
+    def __init__(self, page=None, terse=False, location=None):
         self.page = page
+        self.location = location
         self.terse = terse
         self.token = None
         self.ids = set()
@@ -288,6 +296,8 @@ class Reader:
         body = request.model_dump_json(by_alias=True, exclude_none=self.terse)
         log(f"> {body}")
         headers = {"content-type": "application/json", "accept-language": "en"}
+        if self.location:
+            headers["x-page"] = self.location
         if self.page:
             headers["origin"] = self.page
         if self.token and self.page:
@@ -488,6 +498,29 @@ def passage():
     first.answer = third.answer
     same(reader.thread(thread_id), first)
     return {"thread": thread_id}
+
+
+@scene
+def sources():
+    """Annotations in the stream (checked there), in the item and in the stored thread."""
+    reader = Reader(location="/book/walking.html?theme=dark#task")
+    first = reader.create(message(QUESTION)).whole()
+    added = "content_part.annotation_added"
+    delta = "content_part.text_delta"
+    written = [kind for kind in first.shape if kind in (added, delta)]
+    assert written == [added, delta, added, delta, added], first.shape
+    thread_id = first.thread.id
+    second = reader.retry(thread_id, first.question.id).whole()
+    first.answer = second.answer
+    third = reader.add(thread_id, message("And why?")).whole()
+    assert third.annotations == []
+    same(reader.thread(thread_id), first, third)
+    [content] = first.answer.content
+    return {
+        "thread": thread_id,
+        "text": content.text,
+        "annotations": [each.model_dump(exclude_none=True) for each in content.annotations],
+    }
 
 
 @scene
@@ -879,5 +912,5 @@ def refusals():
 
 
 if __name__ == "__main__":
-    URL, PAGE, scene = sys.argv[1:]
+    URL, PAGE, scene, QUESTION = sys.argv[1:]
     print(json.dumps(SCENES[scene]()))

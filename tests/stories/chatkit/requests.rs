@@ -170,6 +170,7 @@ async fn a_preflight_tells_a_page_elsewhere_what_the_widget_may_send() {
         "chatkit-frame-instance-id",
         "content-type",
         "idempotency-key",
+        "x-page",
     ];
     assert_eq!(words("access-control-allow-headers", &reply), expected);
     let reply = preflight("https://evil.example").await;
@@ -187,4 +188,40 @@ async fn a_preflight_tells_a_page_elsewhere_what_the_widget_may_send() {
     let request = reader.request("threads.list", &json!({}));
     let reply = Reply::of(request.header("origin", "https://evil.example")).await;
     assert_eq!(reply.error(), (403, "origin_not_allowed".into()));
+}
+
+#[tokio::test]
+async fn the_page_that_a_reader_is_on_comes_in_a_header() {
+    let world = World::new().await;
+    let chatkit = world.chatkit().await;
+    let reader = chatkit.reader();
+    let create = json!({ "input": input("hi") });
+    let from = async |page: &str, kind: &str, params| {
+        let request = reader.request(kind, params).header("origin", PAGE);
+        Reply::of(request.header("x-page", page)).await
+    };
+    let page = format!("{PAGE}/docs/zmp?user=ada#stability");
+    assert_eq!(from(&page, "threads.create", &create).await.status, 200);
+    let sql = "select session_id, id, page from messages where role = 'user'";
+    let [stored] = &world.database.rows(sql).await[..] else {
+        panic!("one question is stored");
+    };
+    assert_eq!(stored[2], "/docs/zmp");
+
+    let thread = &stored[0];
+    let add = json!({ "thread_id": thread, "input": input("hi") });
+    let retry = json!({ "thread_id": thread, "item_id": stored[1] });
+    let long = "x".repeat(2_001);
+    for (kind, params) in [
+        ("threads.create", &create),
+        ("threads.add_user_message", &add),
+        ("threads.retry_after_item", &retry),
+        ("threads.list", &json!({})),
+    ] {
+        let reply = from(&long, kind, params).await;
+        assert_eq!(reply.error(), (400, "invalid_request".into()), "{kind}");
+        let details = reply.json()["error"]["details"].take();
+        assert_eq!(details[0]["field"], "x-page", "{kind}: {details}");
+    }
+    assert_eq!(world.database.counts().await, (1, 2));
 }

@@ -15,17 +15,17 @@ impl Client<'_> {
         self.conversations(world).await;
     }
 
-    async fn ask(&mut self, chat: &Running, body: &Value, status: u16) -> Reply {
+    pub(super) async fn ask(&mut self, chat: &Running, body: &Value, status: u16) -> Reply {
         let ask = |request: RequestBuilder| request.json(body);
         self.send_with(chat, Method::POST, "/chat", status, ask)
             .await
     }
 
-    async fn stream(&mut self, chat: &Running) {
+    pub(super) async fn stream(&mut self, chat: &Running, message: &str) {
         let ask = |request: RequestBuilder| {
             request
                 .header("accept", "text/event-stream")
-                .json(&json!({ "message": "hi" }))
+                .json(&json!({ "message": message }))
         };
         self.send_with(chat, Method::POST, "/api/chat", 200, ask)
             .await;
@@ -37,10 +37,10 @@ impl Client<'_> {
         self.ask(&chat, &body, 200).await;
         self.ask(&chat, &json!({ "session_id": 7 }), 400).await;
         self.send(&chat, Method::POST, "/chat", 415).await;
-        self.stream(&chat).await;
+        self.stream(&chat, "hi").await;
         let broken = Script::begin().words("Half an ").vanish();
         world.model.next(broken);
-        self.stream(&chat).await;
+        self.stream(&chat, "hi").await;
 
         let with_key = |message: &str| {
             let body = json!({ "message": message });

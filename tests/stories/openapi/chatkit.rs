@@ -20,7 +20,13 @@ impl Client<'_> {
         self.refused_requests(world).await;
     }
 
-    async fn call(&mut self, reader: &Reader<'_>, kind: &str, params: Value, status: u16) -> Reply {
+    pub(super) async fn call(
+        &mut self,
+        reader: &Reader<'_>,
+        kind: &str,
+        params: Value,
+        status: u16,
+    ) -> Reply {
         let reply = Reply::of(reader.request(kind, &params)).await;
         assert_eq!(reply.status, status, "{kind} {params} {reply:?}");
         self.contract.check(&Method::POST, "/chatkit", &reply);
@@ -33,7 +39,12 @@ impl Client<'_> {
     }
 
     /// A request that is answered with a stream.
-    async fn events(&mut self, reader: &Reader<'_>, kind: &str, params: Value) -> Vec<Value> {
+    pub(super) async fn events(
+        &mut self,
+        reader: &Reader<'_>,
+        kind: &str,
+        params: Value,
+    ) -> Vec<Value> {
         let reply = self.call(reader, kind, params, 200).await;
         assert_eq!(reply.header("content-type"), Some("text/event-stream"));
         let frames = reply.text.split_terminator("\n\n");
@@ -43,7 +54,13 @@ impl Client<'_> {
     }
 
     /// A request that is answered with JSON of exactly this schema, one of several for the path.
-    async fn get(&mut self, reader: &Reader<'_>, kind: &str, params: Value, schema: &str) -> Value {
+    pub(super) async fn get(
+        &mut self,
+        reader: &Reader<'_>,
+        kind: &str,
+        params: Value,
+        schema: &str,
+    ) -> Value {
         let reply = self.call(reader, kind, params, 200).await;
         let body = reply.json();
         self.contract.validate(&Place::schema(schema), &body);
