@@ -224,6 +224,7 @@ fn sound(events: &[Value]) {
             | "thread.updated"
             | "thread.item.done"
             | "thread.item.removed"
+            | "assistant_message.content_part.annotation_added"
             | "progress_update" => {}
             kind => panic!("{kind}: {}", report()),
         }

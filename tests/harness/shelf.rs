@@ -34,7 +34,7 @@ pub const SECTIONS: [Section<'_>; 4] = [
 
 impl World {
     /// The same with this book in the index, searched by its words.
-    pub async fn with_book(self, sections: &[Section<'_>]) -> Self {
+    pub async fn with_sections(self, sections: &[Section<'_>]) -> Self {
         self.database.put_book(sections).await;
         self.with("BOOK_URL", BOOK).with("EMBEDDING_MODEL", "")
     }

@@ -81,7 +81,7 @@ const CASES: [Case; 13] = [
 
 /// The address of each section of the prompt, by its number there.
 fn shown(prompt: &str) -> Vec<String> {
-    let open = |line: &&str| line.starts_with("<source mark=");
+    let open = |line: &&str| line.contains("<source mark=");
     let headings = prompt.lines().filter(open).map(|line| {
         let section = SECTIONS.iter().find(|(page, anchor, _)| {
             let title = format!("title=\"On {page}\"");
@@ -115,7 +115,7 @@ fn urls(sources: &Value) -> Vec<String> {
 }
 
 async fn world() -> World {
-    World::new().await.with_book(&SECTIONS).await
+    World::new().await.with_sections(&SECTIONS).await
 }
 
 #[tokio::test]
