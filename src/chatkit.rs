@@ -109,7 +109,7 @@ impl Asked {
         let page = check.page(input::PAGE, self.page());
         let page = check.done(page)?;
         let stream = Stream::of_retry();
-        let database = &self.app.ready()?.database;
+        let database = self.database()?;
         let stored = owned::message(database, &reader, conversation, item).await;
         let (message, selected_text) = match stored {
             Ok(Some((Author::User, message, passage))) => (message, passage),

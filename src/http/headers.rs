@@ -18,7 +18,7 @@ pub(super) fn preflight(route: &Route) -> Reply {
         header::ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static(
             // The last three are ChatKit's.
-            "content-type, idempotency-key, authorization, accept-language, \
+            "content-type, idempotency-key, authorization, x-session-id, accept-language, \
              chatkit-frame-instance-id, chatkit-device-id",
         ),
     );
