@@ -64,7 +64,7 @@ export async function ask({ key, message, sessionId, selectedText, signal, onSta
 
 // The newest messages of a conversation, oldest first, or those before a message.
 export function history(sessionId, before = null) {
-  return exchange(address(sessionId, before), { headers: { Accept: 'application/json' } }, async (response) => {
+  return exchange(address(before), { headers: naming(sessionId) }, async (response) => {
     const body = parse(await response.text());
     if (!Array.isArray(body?.messages)) throw unreadable(response, body);
     return body.messages;
@@ -74,7 +74,7 @@ export function history(sessionId, before = null) {
 // Deletes a conversation. One that does not exist counts as deleted.
 export async function forget(sessionId) {
   try {
-    await exchange(address(sessionId), { method: 'DELETE', headers: { Accept: 'application/json' } }, () => {});
+    await exchange(address(), { method: 'DELETE', headers: naming(sessionId) }, () => {});
   } catch (error) {
     if (!isGone(error)) throw error;
   }
@@ -153,8 +153,13 @@ async function exchange(url, { signal, silence = SILENCE_MS, ...request }, read)
   }
 }
 
-function address(sessionId, before = null) {
-  return `${ENDPOINT}?${new URLSearchParams({ session_id: sessionId, ...(before && { before }) })}`;
+// Who knows a conversation's id can read it, and addresses end up in logs: it goes into a header.
+function naming(sessionId) {
+  return { Accept: 'application/json', 'x-session-id': sessionId };
+}
+
+function address(before = null) {
+  return before ? `${ENDPOINT}?${new URLSearchParams({ before })}` : ENDPOINT;
 }
 
 function sleep(ms, signal) {

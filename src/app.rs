@@ -2,16 +2,19 @@
 //!
 //! Made at boot, whatever the environment holds; nothing connects before it is needed.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use chrono::Utc;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::caller;
 use crate::config::{Problems, Settings};
 use crate::cors::Origins;
 use crate::database::Database;
 use crate::error::{Code, Failure};
-use crate::guard::{Guard, Terms};
+use crate::guard::{Guard, Reads, Terms};
 use crate::llm::Model;
 use crate::retrieval::Library;
 
@@ -35,8 +38,22 @@ pub struct Ready {
     pub library: Option<Library>,
     /// How fast a turn may be asked and what it may cost.
     pub terms: Terms,
+    /// How fast a network may do what is no turn.
+    pub reads: Reads,
     /// What the instance remembers of refusals, and how many turns it runs.
     pub guard: Guard,
+}
+
+impl Ready {
+    /// Lets a request through that is no turn, before anything of it reaches the database.
+    ///
+    /// # Errors
+    ///
+    /// 429 `rate_limited` when its network has sent too many of them.
+    pub fn admit_read(&self, address: Option<IpAddr>) -> Result<(), Failure> {
+        let network = caller::network(address, &self.settings.pseudonyms, Utc::now());
+        self.reads.admit(network)
+    }
 }
 
 impl App {
@@ -71,6 +88,7 @@ impl App {
             model: Model::new(settings.model.clone()),
             library: Library::of(&settings),
             terms: Terms::of(&settings),
+            reads: Reads::new(settings.rate_limits.reads_per_minute),
             guard: Guard::default(),
             settings,
         });

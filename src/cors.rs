@@ -19,7 +19,8 @@ struct Pattern {
 
 impl Origins {
     /// Parses a comma-separated list such as
-    /// `https://book.example,https://*-team.vercel.app`.
+    /// `https://book.example,https://*.preview.book.example`. On a domain that is shared with
+    /// strangers, such as `vercel.app`, no pattern is safe: anybody may choose a name that matches.
     ///
     /// # Errors
     ///

@@ -6,6 +6,7 @@
 //! until its time is over, without any SQL, and an instance that is full says so at once.
 
 mod limits;
+mod reads;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +21,7 @@ use crate::pseudonym::Network;
 use crate::reader::Reader;
 
 pub use limits::{Pace, Refusal, Scope, Terms};
+pub use reads::Reads;
 
 /// The most refusals that are remembered, of about 112 bytes each.
 const MAX_REFUSALS: usize = 16 * 1024;

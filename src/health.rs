@@ -59,6 +59,9 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
             };
             return Ok(json(StatusCode::OK, &health));
         }
+        if let Ok(ready) = app.ready() {
+            ready.admit_read(call.address)?;
+        }
         let settings = if app.ready().is_ok() { "ok" } else { "failed" };
         let database = check_database(&app).await;
         let healthy = settings == "ok" && database == "ok";

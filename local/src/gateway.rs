@@ -8,6 +8,7 @@ mod proxy;
 mod routes;
 
 use std::{
+    future::ready,
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
@@ -19,6 +20,7 @@ use axum::{
     Router,
     extract::{ConnectInfo, Request, State},
     http::StatusCode,
+    middleware::map_response,
     response::{IntoResponse, Response},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -88,6 +90,7 @@ pub fn serve(
     routes: Routes,
     functions: Arc<Functions>,
 ) -> Result<Gateway> {
+    let headers = routes.headers().clone();
     let front = Front {
         routes,
         proxy: proxy::Proxy::new(functions)?,
@@ -96,7 +99,14 @@ pub fn serve(
     let app = Router::new()
         .nest_service(BOOK, ServeDir::new(book))
         .fallback(handle)
-        .with_state(Arc::new(front));
+        .with_state(Arc::new(front))
+        .layer(map_response(move |mut response: Response| {
+            for (name, value) in &headers {
+                let entry = response.headers_mut().entry(name);
+                entry.or_insert_with(|| value.clone());
+            }
+            ready(response)
+        }));
     let servers = listeners.into_iter().map(|listener| {
         let service = app
             .clone()

@@ -34,9 +34,11 @@ async fn site() -> Result<Site> {
     fs::write(root.path().join("api/stub_function.rs"), "")?;
     fs::create_dir(root.path().join("public"))?;
     fs::write(root.path().join("public/index.html"), "the page")?;
-    let rewrites =
-        r#"{ "rewrites": [{ "source": "/echo", "destination": "/api/stub_function" }] }"#;
-    fs::write(root.path().join("vercel.json"), rewrites)?;
+    let configuration = r#"{
+        "rewrites": [{ "source": "/echo", "destination": "/api/stub_function" }],
+        "headers": [{ "source": "/(.*)", "headers": [{ "key": "referrer-policy", "value": "strict-origin" }] }]
+    }"#;
+    fs::write(root.path().join("vercel.json"), configuration)?;
 
     let log = Arc::new(Mutex::new(Vec::new()));
     let lines = Arc::clone(&log);

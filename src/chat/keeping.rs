@@ -34,9 +34,11 @@ struct Message {
     sources: Option<Vec<Source>>,
 }
 
-/// `GET /chat?session_id=…&before=…`: a page of the conversation, oldest message first.
+/// `GET /chat`, with `?before=…`: a page of the conversation, oldest message first.
 pub(super) async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
-    let database = &app.ready()?.database;
+    let ready = app.ready()?;
+    ready.admit_read(call.address)?;
+    let database = &ready.database;
     let conversation = conversation(call)?.ok_or_else(Failure::no_conversation)?;
     let before = match call.parameter("before") {
         None => None,
@@ -66,10 +68,12 @@ pub(super) async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
     Ok(json(StatusCode::OK, &body))
 }
 
-/// `DELETE /chat?session_id=…`: deletes the whole conversation; succeeds even if there is none, or
+/// `DELETE /chat`: deletes the whole conversation; succeeds even if there is none, or
 /// none any more.
 pub(super) async fn forget(app: &App, call: &Call) -> Result<Reply, Failure> {
-    let database = &app.ready()?.database;
+    let ready = app.ready()?;
+    ready.admit_read(call.address)?;
+    let database = &ready.database;
     if let Some(conversation) = conversation(call)? {
         session::forget(database, conversation, Reader::of(&call.headers)).await?;
     }
@@ -78,9 +82,22 @@ pub(super) async fn forget(app: &App, call: &Call) -> Result<Reply, Failure> {
     Ok(reply)
 }
 
-/// The conversation that the query names; `None` if the id cannot be that of a conversation.
+/// The header that names a conversation. Whoever knows its id can read it, and addresses end up in
+/// logs: a header does not.
+const SESSION_ID: &str = "x-session-id";
+
+/// The conversation that the header or the query names; `None` if the id cannot be that of a
+/// conversation.
 fn conversation(call: &Call) -> Result<Option<Uuid>, Failure> {
-    let id = call.parameter("session_id");
-    let id = id.ok_or_else(|| Failure::wrong("session_id", "is required"))?;
+    let header = call.headers.get(SESSION_ID);
+    let header = header.map(|id| String::from_utf8_lossy(id.as_bytes()));
+    let id = match (header, call.parameter("session_id")) {
+        (Some(one), Some(other)) if one != other => {
+            let message = "is given in the header x-session-id and, differently, in the query";
+            return Err(Failure::wrong("session_id", message));
+        }
+        (None, None) => return Err(Failure::wrong("session_id", "is required")),
+        (Some(id), _) | (None, Some(id)) => id,
+    };
     Ok(id.parse().ok())
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::show;
 use super::wire::{self, Empty, Item, Kind, Order, Page, Paging, Thread};
 use super::{Asked, conversation, parse};
+use crate::database::Database;
 use crate::error::Failure;
 use crate::http::{Reply, json};
 use crate::session::owned::{self, Conversation, Found, Part};
@@ -22,6 +23,13 @@ const MAX_JUDGED: usize = 100;
 const MAX_ID_CHARS: usize = 100;
 
 impl Asked {
+    /// The database, for a request that is no turn.
+    pub(super) fn database(&self) -> Result<&Database, Failure> {
+        let ready = self.app.ready()?;
+        ready.admit_read(self.call.address)?;
+        Ok(&ready.database)
+    }
+
     pub(super) async fn get_by_id(self, params: Value) -> Result<Reply, Failure> {
         let wire::ThreadId { thread_id } = parse(params)?;
         let whole = Part {
@@ -52,7 +60,7 @@ impl Asked {
                 Some(_) => Err(unknown_cursor()),
             };
         };
-        let database = &self.app.ready()?.database;
+        let database = self.database()?;
         let found = there(owned::list(database, &reader, part).await?)?;
         let threads = found.rows.into_iter().map(show::thread).collect();
         let threads = show::page(threads, found.has_more, |thread: &Thread| thread.id);
@@ -67,7 +75,7 @@ impl Asked {
             return Err(Failure::wrong("title", message));
         }
         let (reader, id) = (self.reader()?, conversation(&thread_id)?);
-        let database = &self.app.ready()?.database;
+        let database = self.database()?;
         let renamed = owned::rename(database, &reader, id, title).await?;
         let renamed = renamed.ok_or_else(Failure::no_conversation)?;
         Ok(json(StatusCode::OK, &show::thread(renamed)))
@@ -76,7 +84,7 @@ impl Asked {
     pub(super) async fn delete(self, params: Value) -> Result<Reply, Failure> {
         let wire::ThreadId { thread_id } = parse(params)?;
         if let (Some(reader), Ok(id)) = (self.reader, thread_id.parse()) {
-            owned::delete(&self.app.ready()?.database, &reader, id).await?;
+            owned::delete(self.database()?, &reader, id).await?;
         }
         Ok(json(StatusCode::OK, &Empty {}))
     }
@@ -96,7 +104,7 @@ impl Asked {
             Kind::Positive => "positive",
             Kind::Negative => "negative",
         };
-        let database = &self.app.ready()?.database;
+        let database = self.database()?;
         if owned::judge(database, &reader, id, items, kind).await? {
             Ok(json(StatusCode::OK, &Empty {}))
         } else {
@@ -110,7 +118,7 @@ impl Asked {
         part: Part,
     ) -> Result<(Conversation, Page<Item>), Failure> {
         let (reader, id) = (self.reader()?, conversation(thread_id)?);
-        let database = &self.app.ready()?.database;
+        let database = self.database()?;
         let (found, messages) = there(owned::read(database, &reader, id, part).await?)?;
         let items = messages.rows.into_iter().map(|row| show::item(id, row));
         Ok((

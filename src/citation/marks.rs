@@ -39,7 +39,7 @@ pub struct Marks {
     citations: Citations,
     /// The characters of text so far.
     length: usize,
-    /// Whether any of them is more than white space.
+    /// Whether a reader sees anything yet.
     visible: bool,
     code: Code,
     last: Option<char>,
@@ -176,6 +176,7 @@ impl Marks {
             if !self.citations.marks.contains(&mark) {
                 self.citations.marks.push(mark);
                 pieces.push(Piece::Cited(source));
+                self.visible = true;
             }
         }
         self.forget_mark();
@@ -414,8 +415,8 @@ mod tests {
             .iter()
             .map(|it| (it.at, it.source))
             .collect();
-        assert_eq!(places, [(0, 1), (8, 2), (15, 3)]);
-        let text = "Übung 🤖. `x[3]`";
+        assert_eq!(places, [(0, 1), (9, 2), (16, 3)]);
+        let text = " Übung 🤖. `x[3]`";
         assert!(
             citations
                 .linked(text)

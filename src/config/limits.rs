@@ -13,6 +13,9 @@ pub struct RateLimits {
     pub network_per_day: u32,
     /// Questions in a conversation per minute (`RATE_LIMIT_CONVERSATION_PER_MINUTE`).
     pub conversation_per_minute: u32,
+    /// Requests from a network per minute that are no questions
+    /// (`RATE_LIMIT_READS_PER_MINUTE`).
+    pub reads_per_minute: u32,
     /// Billionths of a dollar per day, in UTC (`DAILY_BUDGET_USD`).
     pub daily_budget: i64,
     /// Turns that an instance runs at once (`MAX_TURNS_IN_FLIGHT`).
@@ -26,6 +29,7 @@ impl RateLimits {
             network_per_minute: check.limit("RATE_LIMIT_NETWORK_PER_MINUTE", 30),
             network_per_day: check.limit("RATE_LIMIT_NETWORK_PER_DAY", 500),
             conversation_per_minute: check.limit("RATE_LIMIT_CONVERSATION_PER_MINUTE", 5),
+            reads_per_minute: check.limit("RATE_LIMIT_READS_PER_MINUTE", 600),
             daily_budget: check.dollars("DAILY_BUDGET_USD", 5.0, 1e9),
             turns_in_flight: check.limit("MAX_TURNS_IN_FLIGHT", 512),
         }

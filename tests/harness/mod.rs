@@ -60,6 +60,7 @@ impl World {
             ("RATE_LIMIT_NETWORK_PER_MINUTE", "0"),
             ("RATE_LIMIT_NETWORK_PER_DAY", "0"),
             ("RATE_LIMIT_CONVERSATION_PER_MINUTE", "0"),
+            ("RATE_LIMIT_READS_PER_MINUTE", "0"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self {
@@ -108,6 +109,7 @@ impl World {
         self.with("RATE_LIMIT_NETWORK_PER_MINUTE", "")
             .with("RATE_LIMIT_NETWORK_PER_DAY", "")
             .with("RATE_LIMIT_CONVERSATION_PER_MINUTE", "")
+            .with("RATE_LIMIT_READS_PER_MINUTE", "")
     }
 
     /// The same with so little time for the database that a fault is soon over; enough for two busy

@@ -86,7 +86,7 @@ async fn a_preflight_tells_a_listed_page_what_it_may_send_and_others_nothing() {
     assert_eq!(
         reply.header("access-control-allow-headers"),
         Some(
-            "content-type, idempotency-key, authorization, x-page, accept-language, \
+            "content-type, idempotency-key, authorization, x-session-id, x-page, accept-language, \
              chatkit-frame-instance-id, chatkit-device-id"
         )
     );

@@ -1,9 +1,10 @@
 //! What the log tells an owner, and what it never tells anybody.
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::model::Script;
-use crate::harness::{API_KEY, World};
+use crate::harness::{API_KEY, Reply, World};
 
 const QUESTION: &str = "my-private-question";
 const PASSAGE: &str = "my-selected-passage";
@@ -120,6 +121,39 @@ async fn no_secret_and_no_text_of_the_readers_is_in_the_log_of_a_turn_that_fails
     let log = chat.raw_log();
     assert!(log.contains("SQLSTATE 23514"), "{log}");
     assert_secret(&log);
+}
+
+#[tokio::test]
+async fn neither_an_address_nor_a_header_of_a_request_is_in_the_log() {
+    const SECRETS: [&str; 3] = ["my-query", "my-page", "my-header"];
+    let world = World::new().await;
+    let chat = world.chat().await;
+    let body = json!({ "message": "hi", "page": "/my-page?q=my-query#my-query" });
+    let ask = |path: &str| {
+        let request = chat.request(Method::POST, path).json(&body);
+        Reply::of(request.header("idempotency-key", "my-header"))
+    };
+    assert_eq!(ask("/chat?token=my-query").await.status, 200);
+    world.model.next(Script::refused());
+    assert_eq!(
+        ask("/chat?token=my-query&again").await.status,
+        200,
+        "replayed"
+    );
+    assert_eq!(chat.ask("fails").await.status, 500);
+    assert_eq!(ask("/nowhere?token=my-query").await.status, 404);
+    let read = chat.request(Method::GET, "/chat?session_id=my-query");
+    assert_eq!(
+        Reply::of(read.header("x-session-id", "my-header"))
+            .await
+            .status,
+        400
+    );
+    chat.logged("request refused").await;
+    let log = chat.raw_log();
+    for secret in SECRETS {
+        assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
+    }
 }
 
 #[tokio::test]

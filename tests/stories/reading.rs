@@ -198,3 +198,68 @@ async fn a_stopped_answer_is_marked() {
     });
     assert_eq!(messages.await.unwrap()["state"], "cancelled");
 }
+
+#[tokio::test]
+async fn a_conversation_can_be_named_in_a_header_which_no_address_has() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    let session = chat.ask("What?").await.field("session_id");
+    let named = |method, path: &str, id: &str| {
+        let request = chat.request(method, path).header("x-session-id", id);
+        Reply::of(request)
+    };
+    let reply = named(Method::GET, "/chat", &session).await;
+    assert_eq!(reply.json()["messages"].as_array().unwrap().len(), 2);
+    let first = reply.json()["messages"][1]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let earlier = named(Method::GET, &format!("/chat?before={first}"), &session).await;
+    assert_eq!(earlier.json()["messages"].as_array().unwrap().len(), 1);
+    let same = format!("/chat?session_id={session}");
+    assert_eq!(named(Method::GET, &same, &session).await.status, 200);
+    let other = named(Method::GET, &same, UNKNOWN).await;
+    assert_eq!(other.error(), (400, "invalid_request".into()));
+    assert_eq!(other.json()["error"]["details"][0]["field"], "session_id");
+    assert_eq!(named(Method::GET, "/chat", "nobody's").await.status, 404);
+
+    assert_eq!(named(Method::DELETE, "/chat", &session).await.status, 204);
+    assert_eq!(named(Method::GET, "/chat", &session).await.status, 404);
+}
+
+#[tokio::test]
+async fn who_reads_too_fast_is_told_to_wait_before_the_database_is_asked() {
+    let world = World::new().await.with("RATE_LIMIT_READS_PER_MINUTE", 5);
+    let chat = world.chat().await;
+    let session = chat.ask("What?").await.field("session_id");
+    let from = |address: &'static str, method| {
+        let path = format!("/chat?session_id={session}");
+        let request = chat.request(method, &path);
+        Reply::of(request.header("x-vercel-forwarded-for", address))
+    };
+    for _ in 0..5 {
+        assert_eq!(from("192.0.2.1", Method::GET).await.status, 200);
+    }
+    let asked = chat.raw_log().matches("\"statement\":\"read\"").count();
+    for method in [Method::GET, Method::DELETE] {
+        let refused = from("192.0.2.1", method).await;
+        assert_eq!(refused.error(), (429, "rate_limited".into()));
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=12).contains(&wait), "{wait}");
+    }
+    let then = chat.raw_log().matches("\"statement\":\"read\"").count();
+    assert_eq!(then, asked);
+    // Others read, and the same network asks.
+    assert_eq!(from("192.0.2.2", Method::GET).await.status, 200);
+    let question = chat.request(Method::POST, "/chat");
+    let question = question.header("x-vercel-forwarded-for", "192.0.2.1");
+    let asked = Reply::of(question.json(&json!({ "message": "And?" }))).await;
+    assert_eq!(asked.status, 200);
+
+    let health = world.health().await;
+    for _ in 0..5 {
+        assert_eq!(health.get("/health?check=ready").await.status, 200);
+    }
+    assert_eq!(health.get("/health?check=ready").await.status, 429);
+    assert_eq!(health.get("/health").await.status, 200, "a monitor's");
+}

@@ -1,8 +1,10 @@
-//! Which path leads to which function: the files in `api/`, and the rewrites of `vercel.json`.
+//! Which path leads to which function, and which headers every response carries: the files in `api/`,
+//! and the rewrites and headers of `vercel.json`.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
 /// The paths that lead to functions.
@@ -10,13 +12,34 @@ use serde::Deserialize;
 pub struct Routes {
     /// Path to function.
     paths: BTreeMap<String, String>,
+    headers: HeaderMap,
 }
 
 #[derive(Deserialize)]
 struct Configuration {
     #[serde(default)]
     rewrites: Vec<Rewrite>,
+    #[serde(default)]
+    headers: Vec<Headers>,
 }
+
+/// Headers of some paths.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Headers {
+    source: String,
+    headers: Vec<Header>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    key: String,
+    value: String,
+}
+
+/// The source of a rule for every path.
+const EVERY_PATH: &str = "/(.*)";
 
 /// A rule with more fields (`has`, `missing`) is refused: ignoring them would serve other paths
 /// than the platform does.
@@ -32,7 +55,8 @@ impl Routes {
     ///
     /// # Errors
     ///
-    /// When `vercel.json` has a rewrite that is not understood here, or leads to no function.
+    /// When `vercel.json` has a rewrite or a rule for headers that is not understood here, or a rewrite
+    /// that leads to no function.
     pub fn read(root: &Path) -> Result<Self> {
         let api = root.join("api");
         let mut functions = Vec::new();
@@ -78,7 +102,23 @@ impl Routes {
             );
             paths.insert(source, function);
         }
-        Ok(Self { paths })
+        let mut headers = HeaderMap::new();
+        for rule in configuration.headers {
+            let source = rule.source;
+            ensure!(
+                source == EVERY_PATH,
+                "the headers of {source}: only those of {EVERY_PATH} are supported by `cargo dev`"
+            );
+            for Header { key, value } in rule.headers {
+                headers.insert(HeaderName::try_from(key)?, HeaderValue::try_from(value)?);
+            }
+        }
+        Ok(Self { paths, headers })
+    }
+
+    /// The headers that every response carries unless it has them already.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 
     /// The function that `path` leads to.
@@ -125,6 +165,19 @@ mod tests {
         assert_eq!(routes.function("/api/health"), Some("health"));
         assert_eq!(routes.function("/health"), None);
         assert_eq!(routes.functions(), ["chat", "health"]);
+        Ok(())
+    }
+
+    #[test]
+    fn headers_are_those_of_every_path_or_refused() -> Result<()> {
+        let rule = |source: &str| {
+            let header = serde_json::json!({ "key": "X-Frame", "value": "none" });
+            serde_json::json!({ "headers": [{ "source": source, "headers": [header] }] })
+        };
+        let known = routes(&rule("/(.*)").to_string())?;
+        assert_eq!(known.headers()["x-frame"], "none");
+        let refused = routes(&rule("/page").to_string());
+        assert!(refused.is_err_and(|error| error.to_string().contains("only those of /(.*)")));
         Ok(())
     }
 

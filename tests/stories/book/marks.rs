@@ -61,7 +61,7 @@ const CASES: [Case; 13] = [
     (
         "[1](https://evil.example/) leads on.",
         "<1> leads on.",
-        "leads on.",
+        " leads on.",
         &[(0, 1)],
     ),
     (

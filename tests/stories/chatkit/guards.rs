@@ -250,3 +250,26 @@ async fn a_retry_that_the_moderation_flags_is_told_so_and_what_is_told_is_so() {
     assert_eq!(failure(&events).1, stored, "{texts:?}");
     assert!(texts.contains(&"user: more".to_owned()), "{texts:?}");
 }
+
+#[tokio::test]
+async fn who_lists_and_reads_too_fast_is_told_to_wait_and_may_still_ask() {
+    let world = World::new().await.with("RATE_LIMIT_READS_PER_MINUTE", 4);
+    let chatkit = world.chatkit().await;
+    let reader = chatkit.reader();
+    let turn = reader.begin("What?").await;
+    let thread = json!({ "thread_id": turn.thread });
+    for _ in 0..4 {
+        assert_eq!(reader.call("threads.get_by_id", &thread).await.status, 200);
+    }
+    let judged = json!({ "thread_id": turn.thread, "item_ids": [turn.answer], "kind": "positive" });
+    for (kind, params) in [
+        ("threads.get_by_id", &thread),
+        ("threads.list", &json!({})),
+        ("items.feedback", &judged),
+        ("threads.delete", &thread),
+    ] {
+        let refused = reader.call(kind, params).await;
+        assert_eq!(refused.error(), (429, "rate_limited".into()), "{kind}");
+    }
+    reader.ask(&turn.thread, "And?").await;
+}

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Client;
 use crate::harness::model::{Script, held};
-use crate::harness::{Reply, Running, World};
+use crate::harness::{Reply, Running, UNKNOWN, World};
 
 impl Client<'_> {
     pub(super) async fn chat(&mut self, world: &World) {
@@ -91,6 +91,16 @@ impl Client<'_> {
         let paced = world.chat_with("RATE_LIMIT_NETWORK_PER_DAY", 1).await;
         self.ask(&paced, &question, 200).await;
         self.ask(&paced, &question, 429).await;
+        let hurried = world.chat_with("RATE_LIMIT_READS_PER_MINUTE", 2).await;
+        let nobody = format!("/chat?session_id={UNKNOWN}");
+        for (method, status) in [
+            (Method::GET, 404),
+            (Method::DELETE, 204),
+            (Method::GET, 429),
+            (Method::DELETE, 429),
+        ] {
+            self.send(&hurried, method, &nobody, status).await;
+        }
         let poor = world.chat_with("DAILY_BUDGET_USD", "0.001").await;
         self.ask(&poor, &question, 503).await;
         let full = world.chat_with("MAX_TURNS_IN_FLIGHT", 1).await;

@@ -210,6 +210,12 @@ impl Client<'_> {
     }
 
     async fn refused_requests(&mut self, world: &World) {
+        let hurried = World::new().await.with("RATE_LIMIT_READS_PER_MINUTE", 1);
+        let hurried = hurried.chatkit().await;
+        for status in [200, 429] {
+            self.call(&hurried.reader(), "threads.list", json!({}), status)
+                .await;
+        }
         let chatkit = world.chatkit().await;
         let reader = chatkit.reader();
         let Turn { thread, answer, .. } = reader.begin("hi").await;

@@ -74,6 +74,13 @@ impl Client<'_> {
                 .await;
         }
         self.send(&health, Method::POST, "/health", 405).await;
+        let hurried = World::new().await.with("RATE_LIMIT_READS_PER_MINUTE", 1);
+        let hurried = hurried.health().await;
+        let ready = "/health?check=ready";
+        self.send(&hurried, Method::GET, ready, 200).await;
+        for method in [Method::GET, Method::HEAD] {
+            self.send(&hurried, method, ready, 429).await;
+        }
         let mut broken = World::new().await;
         broken.set("OPENAI_API_KEY", "");
         let health = broken.health().await;
