@@ -49,8 +49,6 @@ pub struct Library {
     database: Database,
     sections: usize,
     max_chars: usize,
-    /// The question before counts only where the model is shown it, too.
-    remembers: bool,
     embedding: Option<Embedding>,
     vectors: Mutex<Known>,
 }
@@ -104,7 +102,6 @@ impl Library {
             database: Database::new(database),
             sections: book.sources,
             max_chars: book.max_chars,
-            remembers: settings.history_messages > 0,
             embedding: book.embedding_model.clone().map(|name| Embedding {
                 name,
                 price: book.embedding_price,
@@ -181,8 +178,7 @@ impl<'a> Search<'a> {
         let Ask {
             question, retried, ..
         } = self.ask;
-        let conversation = question.conversation.filter(|_| library.remembers);
-        let before = conversation.map_or(Before::Nothing, |id| {
+        let before = question.conversation.map_or(Before::Nothing, |id| {
             Before::Newest(Conversation {
                 id,
                 reader: self.ask.reader.as_ref(),
