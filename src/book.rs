@@ -19,6 +19,7 @@ pub mod plan;
 mod report;
 mod rows;
 pub mod search;
+mod section;
 mod store;
 mod versions;
 

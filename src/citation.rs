@@ -7,6 +7,7 @@
 //!
 //! Pure.
 
+mod bracket;
 mod code;
 mod marks;
 

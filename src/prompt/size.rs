@@ -1,7 +1,8 @@
 //! The size of a prompt: the one place that knows it, for reserving a turn's cost and for checking
 //! `MAX_PROMPT_CHARS`.
 
-use super::{NO_SOURCES, OUTSIDE_MARKED, OUTSIDE_OFF, PERSONA, SELECTED_PASSAGE, SOURCES};
+use super::sources::NO_SOURCES;
+use super::{OUTSIDE_MARKED, OUTSIDE_OFF, PERSONA, SELECTED_PASSAGE, SOURCES};
 use crate::question::Question;
 
 /// The most characters that the instructions and the fences of a prompt take: what
