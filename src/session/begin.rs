@@ -3,14 +3,14 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use tokio_postgres::Row;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::{Author, PastMessage, Reservation, StoredAnswer, Turn, citations, new_id};
 use crate::database::functions::{explain, statement};
-use crate::database::{Database, Error, Statement};
+use crate::database::{Database, Error, Rank, Statement};
 use crate::guard::{Refusal, Scope, Subject, Terms};
 use crate::idempotency::Key;
 use crate::pseudonym::Network;
@@ -39,7 +39,8 @@ from {turn}.begin(
     new_title => $27, new_parts => $28::jsonb, new_options => $29::jsonb, reader_page => $30
 )";
 
-static BEGIN: LazyLock<Statement> = LazyLock::new(|| statement("begin", BEGIN_SQL));
+static BEGIN: LazyLock<Statement> =
+    LazyLock::new(|| statement("begin", BEGIN_SQL).ranked(Rank::Begin));
 
 /// The class of SQLSTATE by which the database says that a turn has met another one.
 const MET: &str = "TC";
@@ -93,6 +94,10 @@ pub enum Outcome {
     KeyReused,
     /// The conversation must be the reader's own, and is not, or is gone.
     NoConversation,
+    /// The database has failed, and nobody knows whether the question is stored: the turn as it would
+    /// have begun, without a history and with the least that can have been reserved for it. It must be
+    /// ended, so that its key is free and the money is given back.
+    Unsure(Turn, Error),
     /// A limit is used up; nothing is stored.
     Refused {
         /// Whom the limit applies to.
@@ -112,7 +117,7 @@ pub enum Outcome {
 ///
 /// # Errors
 ///
-/// When the database fails; the question may or may not be stored then.
+/// When the database fails, and the question is not stored.
 pub async fn begin(
     database: &Database,
     ask: &Ask,
@@ -131,13 +136,18 @@ pub async fn begin(
         match begin_once(database, ask, &ids, worst_cost, terms).await {
             // It met another turn, or its conversation was deleted meanwhile, and it has changed
             // nothing: the next run sees what the other one has left.
-            Err(Error::Statement {
-                code: Some(code), ..
-            }) if attempts < MEETINGS
-                && (code == SqlState::FOREIGN_KEY_VIOLATION || code.code().starts_with(MET)) => {}
+            Err(error) if attempts < MEETINGS && has_met(&error) => {}
+            Err(error) if error.is_unsure() => {
+                return Ok(Outcome::Unsure(ids.turn(ask, worst_cost, terms), error));
+            }
             outcome => return outcome.map_err(explain),
         }
     }
+}
+
+fn has_met(error: &Error) -> bool {
+    let met = error.code().is_some_and(|it| it.code().starts_with(MET));
+    met || error.is_deleted()
 }
 
 /// What a turn may create and where it is charged; the same each time that its statement runs.
@@ -146,6 +156,34 @@ struct Ids {
     question: Uuid,
     answer: Uuid,
     shard: i16,
+}
+
+impl Ids {
+    /// The turn as far as it is known without the database.
+    fn turn(&self, ask: &Ask, worst_cost: i64, terms: &Terms) -> Turn {
+        let now = Utc::now();
+        Turn {
+            conversation: ask.question.conversation.unwrap_or(self.conversation),
+            question_id: ask.retried.unwrap_or(self.question),
+            answer_id: self.answer,
+            history: Vec::new(),
+            conversation_created_at: now,
+            question_created_at: now,
+            clock: (now, Instant::now()),
+            replaces: None,
+            reservation: Reservation {
+                // What was reserved for its history stays charged. A question that was there before
+                // does not show that anything was reserved now.
+                nanos: if terms.daily_budget > 0 && ask.retried.is_none() {
+                    worst_cost
+                } else {
+                    0
+                },
+                day: now.date_naive(),
+                shard: self.shard,
+            },
+        }
+    }
 }
 
 async fn begin_once(

@@ -12,6 +12,7 @@ use super::Event;
 use crate::app::Ready;
 use crate::book::search::Section;
 use crate::citation::{Citations, Marks, Piece, Source};
+use crate::database;
 use crate::error::{Code, Failure};
 use crate::guard::Terms;
 use crate::llm::{self, Usage};
@@ -247,7 +248,8 @@ impl Answer {
             // that is the time that the widget was told.
             began_at: self.began_at.filter(|_| ask.owned),
         };
-        let stored_at = session::finish(&ready.database, turn, &finished).await?;
+        let stored_at = session::finish(&ready.database, turn, &finished).await;
+        let stored_at = stored_at.map_err(not_stored)?;
         self.settled = stored_at.is_some();
         Ok(stored_at)
     }
@@ -262,6 +264,19 @@ fn source(section: &Section) -> Source {
         section: section.headings(),
         url: section.url.clone(),
     }
+}
+
+/// The reader may have read the whole answer, so they are told what becomes of it.
+fn not_stored(error: database::Error) -> Failure {
+    let message = if error.is_unsure() {
+        "The conversation store did not confirm in time that the answer is saved. Your question is \
+         saved, but an answer that you have read here may be missing later. If it is, please ask again."
+    } else {
+        "The conversation store cannot be reached right now, so the answer could not be saved. Your \
+         question is saved, but an answer that you have read here is not kept. Please ask again in a \
+         moment."
+    };
+    Failure::from(error).saying(message)
 }
 
 fn not_kept(failure: Failure) -> Failure {
