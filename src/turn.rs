@@ -22,7 +22,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::maybe_done;
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{Instrument, Span};
 
 use crate::app::{App, Ready};
@@ -34,7 +34,7 @@ use crate::prompt;
 use crate::retrieval::Search;
 use crate::session::{self, Ask, Outcome, StoredAnswer};
 use answer::{Answer, Ending};
-use open::{Open, end, not_confirmed};
+use open::{END_WAIT, Open, cut_off, end, not_confirmed};
 
 pub use event::Event;
 
@@ -172,11 +172,7 @@ async fn run(
         Outcome::NoConversation => return Err(Failure::no_conversation()),
         Outcome::Unsure(turn, error) => {
             let failure = not_confirmed(error, &turn, ask);
-            *open = Some(Open {
-                turn,
-                cost: 0,
-                begins: true,
-            });
+            *open = Some(Open::beginning(turn));
             return Err(failure);
         }
         Outcome::Refused {
@@ -213,16 +209,14 @@ async fn run(
     let conversation = turn.conversation;
     if let Err(_) | Ok(None) = &stored {
         let cost = answer.unsettled(&turn);
-        match &stored {
-            // It may not be there for a while, and the reader waits.
-            Err(failure) if failure.code == Code::DatabaseError => {
-                *open = Some(Open {
-                    turn,
-                    cost,
-                    begins: false,
-                });
-            }
-            _ => end(database, ask, &turn, cost).await,
+        let lost = stored.as_ref().err().map(|failure| failure.code) == Some(Code::DatabaseError);
+        // The database may not be there for a while, and the reader waits.
+        if lost
+            || timeout(END_WAIT, end(database, ask, &turn, cost))
+                .await
+                .is_err()
+        {
+            *open = Some(Open::new(turn, cost));
         }
     }
     // Unless it was taken back, the question is stored: it can be asked again in the same
@@ -273,16 +267,6 @@ async fn replay(answer: StoredAnswer, events: &Sender<Event>) -> Option<Event> {
 
 fn panicked() -> Failure {
     Failure::internal("the turn panicked")
-}
-
-/// The instance is being stopped, and the database takes too long.
-fn cut_off() -> Failure {
-    Failure::new(
-        Code::InternalError,
-        "The answer was interrupted on our side, and it is not certain what of it is saved. Please \
-         try again.",
-    )
-    .because("the instance is being stopped, and the database has not answered")
 }
 
 fn in_progress() -> Failure {

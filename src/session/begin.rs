@@ -3,12 +3,12 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{Author, PastMessage, Reservation, StoredAnswer, Turn, citations, new_id};
+use super::ids::Ids;
+use super::{Author, PastMessage, Reservation, StoredAnswer, Turn, citations};
 use crate::database::functions::{explain, statement};
 use crate::database::{Database, Error, Rank, Statement};
 use crate::guard::{Refusal, Scope, Subject, Terms};
@@ -47,9 +47,6 @@ const MET: &str = "TC";
 
 /// How often a turn is begun at most, if it meets others each time.
 const MEETINGS: u32 = 5;
-
-/// The day's spending is spread over this many rows: turns would queue for a single one.
-const SHARDS: u8 = 16;
 
 /// A request for a turn.
 #[derive(Debug)]
@@ -124,12 +121,7 @@ pub async fn begin(
     worst_cost: i64,
     terms: &Terms,
 ) -> Result<Outcome, Error> {
-    let ids = Ids {
-        conversation: new_id(),
-        question: new_id(),
-        answer: new_id(),
-        shard: i16::from(rand::random::<u8>() % SHARDS),
-    };
+    let ids = Ids::new();
     let mut attempts = 0;
     loop {
         attempts += 1;
@@ -148,42 +140,6 @@ pub async fn begin(
 fn has_met(error: &Error) -> bool {
     let met = error.code().is_some_and(|it| it.code().starts_with(MET));
     met || error.is_deleted()
-}
-
-/// What a turn may create and where it is charged; the same each time that its statement runs.
-struct Ids {
-    conversation: Uuid,
-    question: Uuid,
-    answer: Uuid,
-    shard: i16,
-}
-
-impl Ids {
-    /// The turn as far as it is known without the database.
-    fn turn(&self, ask: &Ask, worst_cost: i64, terms: &Terms) -> Turn {
-        let now = Utc::now();
-        Turn {
-            conversation: ask.question.conversation.unwrap_or(self.conversation),
-            question_id: ask.retried.unwrap_or(self.question),
-            answer_id: self.answer,
-            history: Vec::new(),
-            conversation_created_at: now,
-            question_created_at: now,
-            clock: (now, Instant::now()),
-            replaces: None,
-            reservation: Reservation {
-                // What was reserved for its history stays charged. A question that was there before
-                // does not show that anything was reserved now.
-                nanos: if terms.daily_budget > 0 && ask.retried.is_none() {
-                    worst_cost
-                } else {
-                    0
-                },
-                day: now.date_naive(),
-                shard: self.shard,
-            },
-        }
-    }
 }
 
 async fn begin_once(

@@ -9,10 +9,10 @@ use tokio::sync::mpsc::Sender;
 use uuid::Uuid;
 
 use super::Event;
+use super::open::not_stored;
 use crate::app::Ready;
 use crate::book::search::Section;
 use crate::citation::{Citations, Marks, Piece, Source};
-use crate::database;
 use crate::error::{Code, Failure};
 use crate::guard::Terms;
 use crate::llm::{self, Usage};
@@ -36,7 +36,7 @@ pub(super) struct Answer {
     cost: i64,
     /// What the model may have cost besides, as far as it is known.
     worst: Option<i64>,
-    /// The turn's cost has taken the place of its reservation.
+    /// The turn's cost has taken the place of its reservation, or may have.
     settled: bool,
     /// Known once the answer is whole.
     finish_reason: Option<String>,
@@ -248,8 +248,14 @@ impl Answer {
             // that is the time that the widget was told.
             began_at: self.began_at.filter(|_| ask.owned),
         };
-        let stored_at = session::finish(&ready.database, turn, &finished).await;
-        let stored_at = stored_at.map_err(not_stored)?;
+        let stored_at = match session::finish(&ready.database, turn, &finished).await {
+            Ok(stored_at) => stored_at,
+            Err(error) => {
+                // Nothing is given back that may have been settled.
+                self.settled = error.is_unsure();
+                return Err(not_stored(error));
+            }
+        };
         self.settled = stored_at.is_some();
         Ok(stored_at)
     }
@@ -264,19 +270,6 @@ fn source(section: &Section) -> Source {
         section: section.headings(),
         url: section.url.clone(),
     }
-}
-
-/// The reader may have read the whole answer, so they are told what becomes of it.
-fn not_stored(error: database::Error) -> Failure {
-    let message = if error.is_unsure() {
-        "The conversation store did not confirm in time that the answer is saved. Your question is \
-         saved, but an answer that you have read here may be missing later. If it is, please ask again."
-    } else {
-        "The conversation store cannot be reached right now, so the answer could not be saved. Your \
-         question is saved, but an answer that you have read here is not kept. Please ask again in a \
-         moment."
-    };
-    Failure::from(error).saying(message)
 }
 
 fn not_kept(failure: Failure) -> Failure {

@@ -24,6 +24,8 @@ pub enum Fault {
     None,
     /// Connections are closed as soon as they are made.
     Refuse,
+    /// The server says that it is starting up, and closes the connection.
+    StartingUp,
     /// Connections are accepted, and nobody answers.
     Silence,
     /// Whatever is sent on any connection is lost.
@@ -154,10 +156,21 @@ impl Proxy {
     }
 }
 
-async fn connect(client: TcpStream, number: usize, state: Arc<State>) {
+/// What PostgreSQL says while it recovers.
+const STARTING_UP: &[u8] =
+    b"E\x00\x00\x00\x37SFATAL\x00C57P03\x00Mthe database system is starting up\x00\x00";
+
+async fn connect(mut client: TcpStream, number: usize, state: Arc<State>) {
     match state.fault() {
         Fault::Silence => std::future::pending().await,
         Fault::Asleep(time) => sleep(time).await,
+        Fault::StartingUp => {
+            let mut startup = [0; 1024];
+            if client.read(&mut startup).await.is_ok() {
+                let _ = client.write_all(STARTING_UP).await;
+            }
+            return;
+        }
         _ => {}
     }
     let port = state.server.load(Ordering::SeqCst);

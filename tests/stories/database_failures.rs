@@ -41,22 +41,30 @@ async fn lost_between_two_requests_it_is_found_again() {
 }
 
 #[tokio::test]
-async fn lost_while_the_model_speaks_and_back_a_second_later_the_answer_is_stored() {
-    let (world, proxy) = World::behind_proxy().await;
-    let chat = world.chat().await;
-    world.model.next(held());
-    let ask = chat.ask("hi");
-    let loss = async {
-        world.model.was_asked(1).await;
-        proxy.take_away();
-        world.model.release();
-        sleep(Duration::from_secs(1)).await;
-        proxy.bring_back();
-    };
-    let (reply, ()) = tokio::join!(ask, loss);
-    assert_eq!(reply.field("response"), "At last.");
-    let stored = ["user: hi", "assistant: At last."];
-    assert_eq!(world.database.messages().await, stored);
+async fn lost_for_a_second_before_a_question_or_its_answer_is_stored_it_is_waited_for() {
+    for fault in [Fault::Refuse, Fault::StartingUp] {
+        let (world, proxy) = World::behind_proxy().await;
+        let chat = world.chat().await;
+        world.model.next(held());
+        let ask = chat.ask("hi");
+        let loss = async {
+            world.model.was_asked(1).await;
+            proxy.break_off(fault);
+            world.model.release();
+            sleep(Duration::from_secs(1)).await;
+            proxy.bring_back();
+        };
+        let (reply, ()) = tokio::join!(ask, loss);
+        assert_eq!(reply.field("response"), "At last.", "{fault:?}");
+        let back = async {
+            proxy.break_off(fault);
+            sleep(Duration::from_secs(1)).await;
+            proxy.bring_back();
+        };
+        let (reply, ()) = tokio::join!(chat.ask("hi"), back);
+        assert_eq!(reply.status, 200, "{fault:?}");
+        assert_eq!(world.database.counts().await, (2, 4));
+    }
 }
 
 #[tokio::test]

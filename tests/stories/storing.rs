@@ -227,5 +227,5 @@ async fn an_instance_that_must_stop_while_its_database_is_silent_tells_its_reade
     // The platform kills the process after about half a second; this machine may be busy.
     assert!(took < Duration::from_millis(800), "{took:?}");
     let ended = began.elapsed();
-    assert!(ended < Duration::from_millis(1_000), "{ended:?}");
+    assert!(ended < Duration::from_secs(1), "{ended:?}");
 }
