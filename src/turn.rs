@@ -45,8 +45,9 @@ const WAITING_EVENTS: usize = 32;
 /// 500 ms after asking, and what was written must be stored by then.
 const STOP_GRACE: Duration = Duration::from_millis(250);
 
-/// By when a turn of an instance that is being stopped must have ended, stored or not.
-const STOP_WORK: Duration = Duration::from_millis(400);
+/// By when a turn of an instance that is being stopped must have ended, stored or not: the process
+/// takes about a tenth of a second to end after its last turn.
+const STOP_WORK: Duration = Duration::from_millis(370);
 
 /// By when a turn of an instance that is being stopped must have told its reader.
 const STOP_LIMIT: Duration = Duration::from_millis(450);
@@ -117,7 +118,7 @@ fn start(app: Arc<App>, ask: Ask, place: TurnPlace, background: &Background) -> 
         if let Some(open) = open {
             tokio::select! {
                 () = open.end(&app, &ask) => {}
-                () = app.stopping(STOP_LIMIT) => {}
+                () = app.stopping(STOP_WORK) => {}
             }
         }
     };
