@@ -194,3 +194,73 @@ pub(super) fn may_pass(error: &tokio_postgres::Error) -> bool {
     let source = std::error::Error::source(error);
     error.is_closed() || source.is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tries(rank: Rank) -> Tries {
+        let limit = Duration::from_secs(5);
+        let settings = DatabaseSettings {
+            postgres: tokio_postgres::Config::new(),
+            pool_size: 1,
+            connect_timeout: limit,
+            wait_timeout: limit,
+            statement_timeout: limit,
+        };
+        Tries::new("test", rank, &settings)
+    }
+
+    /// How often a statement is tried when each try fails in this way, up to ten times.
+    fn count(rank: Rank, fault: impl Fn() -> Fault) -> usize {
+        let mut tries = tries(rank);
+        let again = |_: &usize| matches!(tries.after(fault(), Instant::now()), Next::Again(_));
+        1 + (1..10).take_while(again).count()
+    }
+
+    #[test]
+    fn what_ends_a_turn_is_tried_most_and_what_helps_it_least() {
+        let died = || Fault::Died(String::new());
+        let away = || Fault::Away(String::new());
+        for (rank, after_death, after_silence, without_database, without_place) in [
+            (Rank::End, 3, 3, 10, 10),
+            (Rank::Begin, 2, 2, 10, 1),
+            (Rank::Aside, 2, 1, 1, 1),
+            (Rank::Other, 2, 2, 1, 1),
+        ] {
+            assert_eq!(count(rank, died), after_death, "{rank:?}");
+            assert_eq!(count(rank, || Fault::TimedOut), after_silence, "{rank:?}");
+            assert_eq!(count(rank, away), without_database, "{rank:?}");
+            assert_eq!(count(rank, || Fault::Busy), without_place, "{rank:?}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_stays_away_is_given_up_in_time() {
+        let away = || Fault::Away(String::new());
+        let ago = |duration| {
+            Instant::now()
+                .checked_sub(duration)
+                .unwrap_or_else(Instant::now)
+        };
+        let mut begin = tries(Rank::Begin);
+        assert!(matches!(begin.after(away(), ago(RESTART)), Next::GiveUp(_)));
+        let mut end = tries(Rank::End);
+        assert!(matches!(end.after(away(), ago(RESTART)), Next::Again(_)));
+        end.deadline = Instant::now();
+        assert!(matches!(end.after(away(), ago(RESTART)), Next::GiveUp(_)));
+    }
+
+    #[test]
+    fn that_it_may_have_run_is_not_forgotten() {
+        let mut begin = tries(Rank::Begin);
+        let silent = begin.after(Fault::TimedOut, Instant::now());
+        assert!(matches!(silent, Next::Again(_)));
+        begin.deadline = Instant::now();
+        let away = begin.after(Fault::Away(String::new()), Instant::now());
+        assert!(matches!(away, Next::GiveUp(error) if error.is_unsure()));
+        let mut sure = tries(Rank::Other);
+        let away = sure.after(Fault::Away(String::new()), Instant::now());
+        assert!(matches!(away, Next::GiveUp(error) if !error.is_unsure()));
+    }
+}
