@@ -123,8 +123,8 @@ pub struct DatabaseSettings {
     pub connect_timeout: Duration,
     /// `DATABASE_WAIT_TIMEOUT_MS`: how long to wait for a place on a connection.
     pub wait_timeout: Duration,
-    /// `DATABASE_STATEMENT_TIMEOUT_MS`: a statement that takes longer fails, and its connection
-    /// is not used again.
+    /// `DATABASE_STATEMENT_TIMEOUT_MS`: a statement that takes longer is tried again on another
+    /// connection, in the time that connecting may take besides.
     pub statement_timeout: Duration,
 }
 

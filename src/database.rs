@@ -1,4 +1,5 @@
-//! The way to PostgreSQL: statements with a deadline and one retry, over shared connections.
+//! The way to PostgreSQL: statements with a deadline, tried again until then, over shared
+//! connections.
 //!
 //! Every statement goes through [`Database::query`]: unnamed and with its types given
 //! (`query_typed`), which is one round trip and works through PgBouncer in transaction mode. There
@@ -7,21 +8,26 @@
 //! This module knows no table: SQL is beside the code that runs it, in [`crate::session`] and
 //! elsewhere. What of it are functions of the database is installed by [`functions`].
 
+mod connection;
 mod connections;
+mod error;
 pub mod functions;
+mod places;
 mod pool;
+mod retry;
 
 use std::borrow::Cow;
 
-use tokio::time::{Instant, timeout_at};
-use tokio_postgres::error::SqlState;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 use crate::config::DatabaseSettings;
-use crate::error::{Code, Failure, chain, milliseconds};
+use crate::error::milliseconds;
 use connections::Connections;
+use retry::{Fault, Next, Tries};
 
+pub use error::{Error, describe};
 pub use pool::tls;
 
 /// The database of an instance. Connects lazily.
@@ -33,8 +39,8 @@ pub struct Database {
 
 /// A statement and its name in the log.
 ///
-/// It must be safe to run twice: when its connection turns out to be dead, nobody knows whether
-/// the server has committed it, and it runs once more.
+/// It must be safe to run twice, also at the same time: when its connection turns out to be dead or
+/// silent, nobody knows whether the server has committed it, or will, and it runs once more.
 #[derive(Debug)]
 pub struct Statement {
     /// For the log.
@@ -42,6 +48,22 @@ pub struct Statement {
     /// Its parameters and columns must not have custom types: cast them to and from text, or
     /// tokio-postgres looks the type up first, with round trips of its own.
     pub sql: Cow<'static, str>,
+    /// What it may take.
+    pub rank: Rank,
+}
+
+/// What a statement is for: who waits for it, and what is lost without it. [`places`] says which
+/// statements go first, [`retry`] how long they are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rank {
+    /// It ends a turn: without it, what was paid for is lost.
+    End,
+    /// It begins a turn.
+    Begin,
+    /// It helps a turn, which goes on without it: it is not worth a second wait.
+    Aside,
+    /// Anything else, a read above all.
+    Other,
 }
 
 impl Statement {
@@ -51,57 +73,19 @@ impl Statement {
         Self {
             name,
             sql: Cow::Borrowed(sql),
+            rank: Rank::Other,
         }
+    }
+
+    /// The same with another rank than [`Rank::Other`].
+    #[must_use]
+    pub fn ranked(self, rank: Rank) -> Self {
+        Self { rank, ..self }
     }
 }
 
 /// A parameter of a statement and its type.
 pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
-
-/// Why a statement failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The TLS connector or the pool could not be made.
-    #[error("setting up the pool failed: {0}")]
-    SetUp(String),
-    /// No connection within the time limits; names what took too long.
-    #[error("no connection: {0}")]
-    NoConnection(String),
-    /// The statement did not end within its time limit.
-    #[error("statement {0} did not end in time")]
-    StatementTimeout(&'static str),
-    /// The statement ran and returned no row, where one was certain.
-    #[error("statement {0} returned nothing")]
-    Unexpected(&'static str),
-    /// The server refused the statement, or the connection broke twice.
-    #[error("statement {statement} failed: {reason}")]
-    Statement {
-        /// The statement's name.
-        statement: &'static str,
-        /// The server's SQLSTATE, if it was the server that refused.
-        code: Option<SqlState>,
-        /// What the server or the driver said, without any of the statement's values.
-        reason: String,
-    },
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::new(
-            Code::DatabaseError,
-            "The conversation store cannot be reached right now. Please try again in a moment.",
-        )
-        .because(error)
-    }
-}
-
-/// One try of a statement.
-enum Attempt {
-    Done(Vec<Row>),
-    /// The connection had died before; the statement may run once more.
-    ConnectionDied(String),
-    Failed(Error),
-}
 
 impl Database {
     /// Nothing is connected yet.
@@ -113,13 +97,13 @@ impl Database {
         }
     }
 
-    /// Runs a statement in one round trip, and once more on a newer connection if the pooled one
-    /// turns out to be dead: a platform thaws an instance with connections that the server has
-    /// closed long ago.
+    /// Runs a statement in one round trip. Where its connection turns out to be dead or silent, it
+    /// runs once more on a newer one: a platform thaws an instance with connections that the server
+    /// has closed long ago.
     ///
     /// # Errors
     ///
-    /// When there is no connection in time, or the statement fails or takes too long; both attempts
+    /// When there is no connection in time, or the statement fails or takes too long; all tries
     /// together take no longer than connecting and one statement may take. A connection whose
     /// statement took too long is not used again, nor are those beside it.
     pub async fn query(
@@ -128,21 +112,22 @@ impl Database {
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, Error> {
         let started = Instant::now();
-        let deadline = started + self.settings.connect_timeout + self.settings.statement_timeout;
-        let attempt = || self.attempt(statement, parameters, deadline);
-        let mut outcome = attempt().await;
-        if let Attempt::ConnectionDied(reason) = &outcome {
-            tracing::warn!(statement = statement.name, reason, "connection was dead");
-            outcome = attempt().await;
-        }
-        let result = match outcome {
-            Attempt::Done(rows) => Ok(rows),
-            Attempt::Failed(error) => Err(error),
-            Attempt::ConnectionDied(reason) => Err(Error::Statement {
-                statement: statement.name,
-                code: None,
-                reason,
-            }),
+        let mut tries = Tries::new(statement.name, statement.rank, &self.settings);
+        let result = loop {
+            let began = Instant::now();
+            let deadline = tries.deadline();
+            let fault = match self.attempt(statement, parameters, deadline).await {
+                Ok(rows) => break Ok(rows),
+                Err(fault) => fault,
+            };
+            let (reason, message) = told(&fault);
+            match tries.after(fault, began) {
+                Next::GiveUp(error) => break Err(error),
+                Next::Again(pause) => {
+                    tracing::warn!(statement = statement.name, reason, "{message}");
+                    sleep(pause).await;
+                }
+            }
         };
         tracing::info!(
             statement = statement.name,
@@ -165,30 +150,48 @@ impl Database {
         statement: &Statement,
         parameters: &[Parameter<'_>],
         deadline: Instant,
-    ) -> Attempt {
-        let connection = match self.connections.get(deadline).await {
-            Ok(connection) => connection,
-            Err(error) => return Attempt::Failed(error),
-        };
-        let query = connection.query_typed(&statement.sql, parameters);
+    ) -> Result<Vec<Row>, Fault> {
+        let place = self.connections.get(statement.rank, deadline).await?;
+        let query = place.query_typed(&statement.sql, parameters);
         let deadline = deadline.min(Instant::now() + self.settings.statement_timeout);
-        let outcome = timeout_at(deadline, query).await;
+        let outcome = tokio::select! {
+            biased;
+            outcome = timeout_at(deadline, query) => outcome,
+            () = place.is_stuck() => return Err(Fault::HeldUp),
+        };
         match outcome {
-            Ok(Ok(rows)) => Attempt::Done(rows),
-            Ok(Err(error)) if is_dead(&connection, &error) => {
-                self.connections.condemn(&connection);
-                Attempt::ConnectionDied(describe(&error))
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(error)) if is_dead(&place, &error) => {
+                self.connections.condemn(&place);
+                Err(Fault::Died(describe(&error)))
             }
-            Ok(Err(error)) => Attempt::Failed(Error::Statement {
-                statement: statement.name,
-                code: error.code().cloned(),
-                reason: describe(&error),
+            Ok(Err(error)) => Err(match error.code().cloned() {
+                Some(code) if retry::is_locked(&code) => Fault::Locked(code, describe(&error)),
+                code => Fault::Final(Error::Statement {
+                    statement: statement.name,
+                    code,
+                    reason: describe(&error),
+                }),
             }),
             Err(_elapsed) => {
-                self.connections.condemn(&connection);
-                Attempt::Failed(Error::StatementTimeout(statement.name))
+                self.connections.condemn(&place);
+                place.has_stuck();
+                Err(Fault::TimedOut)
             }
         }
+    }
+}
+
+/// What the log is told of a try that has failed, when there is another one.
+fn told(fault: &Fault) -> (Option<String>, &'static str) {
+    match fault {
+        Fault::Died(reason) => (Some(reason.clone()), "connection was dead"),
+        Fault::TimedOut => (None, "connection was silent"),
+        Fault::HeldUp => (None, "the statement before it is stuck"),
+        Fault::Locked(_, reason) => (Some(reason.clone()), "it met a lock"),
+        Fault::Busy => (None, "the pool is busy"),
+        Fault::Away(reason) => (Some(reason.clone()), "no connection can be made"),
+        Fault::Final(_) => (None, "it failed"),
     }
 }
 
@@ -200,19 +203,4 @@ fn is_dead(connection: &Client, error: &tokio_postgres::Error) -> bool {
         code.starts_with("57P") || code.starts_with("08")
     });
     farewell || error.is_closed() || connection.is_closed()
-}
-
-/// What the server or the driver says, without the values that PostgreSQL quotes in the details
-/// of any error and in the message of a data exception (class 22).
-#[must_use]
-pub fn describe(error: &tokio_postgres::Error) -> String {
-    let Some(server) = error.as_db_error() else {
-        return chain(error);
-    };
-    let code = server.code().code();
-    if code.starts_with("22") {
-        format!("SQLSTATE {code}")
-    } else {
-        format!("SQLSTATE {code}: {}", server.message())
-    }
 }

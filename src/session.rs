@@ -18,6 +18,7 @@ use crate::citation::Citations;
 
 mod begin;
 mod end;
+mod ids;
 mod keeping;
 pub mod owned;
 

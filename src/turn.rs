@@ -10,6 +10,8 @@
 //! reports it.
 
 mod answer;
+mod event;
+mod open;
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -17,24 +19,24 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::maybe_done;
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{Instrument, Span};
-use uuid::Uuid;
 
 use crate::app::{App, Ready};
 use crate::background::Background;
-use crate::citation::{Part, Source};
-use crate::error::{Code, Failure, chain};
+use crate::citation::Part;
+use crate::error::{Code, Failure};
 use crate::guard::{Subject, TurnPlace};
-use crate::llm::Usage;
 use crate::prompt;
 use crate::retrieval::{self, Search};
-use crate::session::{self, Ask, Outcome, StoredAnswer, Turn};
+use crate::session::{self, Ask, Outcome, StoredAnswer};
 use answer::{Answer, Ending};
+use open::{END_WAIT, Open, cut_off, end, not_confirmed};
+
+pub use event::Event;
 
 /// Events that may wait for a slow reader; after that the model has to wait, too.
 const WAITING_EVENTS: usize = 32;
@@ -42,6 +44,10 @@ const WAITING_EVENTS: usize = 32;
 /// How long the turns of an instance that is being stopped may go on. The platform kills it about
 /// 500 ms after asking, and what was written must be stored by then.
 const STOP_GRACE: Duration = Duration::from_millis(250);
+
+/// By when a turn of an instance that is being stopped must have ended, stored or not: the process
+/// takes about a tenth of a second to end after its last turn.
+const STOP_WORK: Duration = Duration::from_millis(370);
 
 /// By when a turn of an instance that is being stopped must have told its reader.
 const STOP_LIMIT: Duration = Duration::from_millis(450);
@@ -52,62 +58,6 @@ const SLOW_READER: Duration = Duration::from_millis(500);
 
 /// How long the last event may take to be written.
 const FAREWELL: Duration = Duration::from_secs(5);
-
-/// What happens in a turn, in this order: `QuestionStored` unless the answer is a replay,
-/// `AnswerBegan`, `Text` once or more with `Cited` between them, `AnswerStored`. `Failed` may come instead of any of them, and
-/// is then the last.
-#[derive(Debug)]
-pub enum Event {
-    /// The question is stored; the model is being asked. Times are the database's.
-    QuestionStored {
-        /// The conversation.
-        conversation: Uuid,
-        /// When that began.
-        conversation_created_at: DateTime<Utc>,
-        /// The question.
-        question_id: Uuid,
-        /// When it was stored.
-        question_created_at: DateTime<Utc>,
-    },
-    /// The first piece of the answer is there.
-    AnswerBegan {
-        /// The conversation.
-        conversation: Uuid,
-        /// The answer that will be stored.
-        answer_id: Uuid,
-        /// When it began, by the database's clock.
-        began_at: DateTime<Utc>,
-    },
-    /// The next piece of the answer, never empty.
-    Text(String),
-    /// A section of the book is cited here.
-    Cited(Source),
-    /// The answer is whole and stored.
-    AnswerStored {
-        /// The answer's time, by the database's clock: when it was stored or, in a reader's own
-        /// conversation, when it began.
-        stored_at: DateTime<Utc>,
-        /// Why the model stopped, in its provider's words; `stop` for a replayed answer.
-        finish_reason: String,
-        /// What the answer used, if it is known.
-        usage: Option<Usage>,
-        /// What it cites, in the order of the ids; `None` if the book was not searched for it.
-        sources: Option<Vec<Source>>,
-    },
-    /// The turn failed; this is logged, and no whole answer is stored.
-    Failed(Failure),
-}
-
-impl Event {
-    fn question_stored(turn: &Turn) -> Self {
-        Self::QuestionStored {
-            conversation: turn.conversation,
-            conversation_created_at: turn.conversation_created_at,
-            question_id: turn.question_id,
-            question_created_at: turn.question_created_at,
-        }
-    }
-}
 
 /// Starts a turn and returns its events. Dropping the receiver ends the turn.
 ///
@@ -151,16 +101,27 @@ fn admit(app: &App, ask: &Ask) -> Result<TurnPlace, Failure> {
 fn start(app: Arc<App>, ask: Ask, place: TurnPlace, background: &Background) -> Receiver<Event> {
     let (events, listener) = mpsc::channel(WAITING_EVENTS);
     let turn = async move {
-        let run = AssertUnwindSafe(run(&app, &ask, &events));
-        let last = match run.catch_unwind().await {
-            Ok(Ok(last)) => last,
-            Ok(Err(failure)) => Some(Event::Failed(failure)),
-            Err(_) => Some(Event::Failed(panicked())),
+        let mut open = None;
+        let run = AssertUnwindSafe(run(&app, &ask, &events, &mut open)).catch_unwind();
+        let last = tokio::select! {
+            biased;
+            ended = run => match ended {
+                Ok(Ok(last)) => last,
+                Ok(Err(failure)) => Some(Event::Failed(failure)),
+                Err(_) => Some(Event::Failed(panicked())),
+            },
+            () = app.stopping(STOP_WORK) => Some(Event::Failed(cut_off())),
         };
         if let Some(last) = last {
             tell(&app, &events, last).await;
         }
-        drop(place);
+        drop((events, place));
+        if let Some(open) = open {
+            tokio::select! {
+                () = open.end(&app, &ask) => {}
+                () = app.stopping(STOP_WORK) => {}
+            }
+        }
     };
     background.wait_until(turn.instrument(Span::current()));
     listener
@@ -185,8 +146,14 @@ async fn tell(app: &App, events: &Sender<Event>, last: Event) {
     }
 }
 
-/// The recipe. Returns the last event, if anybody is there to hear it.
-async fn run(app: &App, ask: &Ask, events: &Sender<Event>) -> Result<Option<Event>, Failure> {
+/// The recipe. Returns the last event, if anybody is there to hear it; leaves a turn in `open` that
+/// is still to be ended.
+async fn run(
+    app: &App,
+    ask: &Ask,
+    events: &Sender<Event>,
+    open: &mut Option<Open>,
+) -> Result<Option<Event>, Failure> {
     let ready = app.ready()?;
     let Ready {
         settings, database, ..
@@ -205,6 +172,11 @@ async fn run(app: &App, ask: &Ask, events: &Sender<Event>) -> Result<Option<Even
         Outcome::InProgress => return Err(in_progress()),
         Outcome::KeyReused => return Err(key_reused()),
         Outcome::NoConversation => return Err(Failure::no_conversation()),
+        Outcome::Unsure(turn, error) => {
+            let failure = not_confirmed(error, &turn, ask);
+            *open = Some(Open::beginning(turn));
+            return Err(failure);
+        }
         Outcome::Refused {
             subject,
             refusal,
@@ -236,16 +208,17 @@ async fn run(app: &App, ask: &Ask, events: &Sender<Event>) -> Result<Option<Even
         () = sleep(retrieval::LONGEST + settings.model.timeout + SLOW_READER) => Ending::SlowReader,
     };
     let stored = answer.store(ready, ask, &turn, ending).await;
+    let conversation = turn.conversation;
     if let Err(_) | Ok(None) = &stored {
-        // If this fails, the key is released when its lease ends: no reason for the turn to fail
-        // differently.
-        let failed =
-            session::fail(database, &turn, ask.key.as_ref(), answer.unsettled(&turn)).await;
-        if let Err(error) = failed {
-            tracing::warn!(
-                cause = chain(&error),
-                "the turn stays charged, its key taken"
-            );
+        let cost = answer.unsettled(&turn);
+        let lost = stored.as_ref().err().map(|failure| failure.code) == Some(Code::DatabaseError);
+        // The database may not be there for a while, and the reader waits.
+        if lost
+            || timeout(END_WAIT, end(database, ask, &turn, cost))
+                .await
+                .is_err()
+        {
+            *open = Some(Open::new(turn, cost));
         }
     }
     // Unless it was taken back, the question is stored: it can be asked again in the same
@@ -254,7 +227,7 @@ async fn run(app: &App, ask: &Ask, events: &Sender<Event>) -> Result<Option<Even
         if failure.taken_back {
             failure
         } else {
-            failure.in_session(turn.conversation)
+            failure.in_session(conversation)
         }
     })
 }

@@ -13,7 +13,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::database::functions::{explain, statement};
-use crate::database::{Database, Error, Statement};
+use crate::database::{Database, Error, Rank, Statement};
 use crate::reader::Reader;
 
 pub use super::section::Section;
@@ -42,12 +42,14 @@ const SEARCH_SQL: &str = "select * from {turn}.{name}(
     asked_vector => $11, vector_model => $12
 )";
 
-static BY_WORDS: LazyLock<Statement> =
-    LazyLock::new(|| statement("search book", &SEARCH_SQL.replace("{name}", "search_words")));
+static BY_WORDS: LazyLock<Statement> = LazyLock::new(|| {
+    let sql = SEARCH_SQL.replace("{name}", "search_words");
+    statement("search book", &sql).ranked(Rank::Aside)
+});
 
 static BY_WORDS_AND_VECTOR: LazyLock<Statement> = LazyLock::new(|| {
     let sql = SEARCH_SQL.replace("{name}", "search_vectors");
-    statement("search book and vectors", &sql)
+    statement("search book and vectors", &sql).ranked(Rank::Aside)
 });
 
 /// The search as functions of the database; `{turn}` stands for their schema.

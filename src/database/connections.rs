@@ -11,30 +11,26 @@
 //!
 //! Never runs a statement.
 
-use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool, PoolError, TimeoutType, Timeouts};
-use tokio::sync::{Notify, OnceCell, Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout, timeout_at};
-use tokio_postgres::Client;
+use deadpool_postgres::{Pool, PoolError, TimeoutType, Timeouts};
+use tokio::sync::{Notify, OnceCell};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::{Error, describe, pool};
+use super::connection::{Connection, Place};
+use super::places::Places;
+use super::retry::{Fault, may_pass};
+use super::{Error, Rank, describe, pool};
 use crate::config::DatabaseSettings;
 use crate::error::chain;
 
 /// When the least busy connection has this many statements, another is made if the pool may grow.
 const GROW: usize = 4;
 
-/// A connection on which no statement has ended for this long may be waiting for a lock: while the
-/// pool may grow, no other statement follows on it.
-const STALLED: Duration = Duration::from_millis(50);
-
-/// Statements that may be under way on one connection. The server runs them one after the other:
-/// many more would only wait there instead of here.
-const PIPELINE: usize = 8;
+/// How long no other connection is tried for, when the database has refused one and others live.
+const FULL: Duration = Duration::from_millis(500);
 
 /// The connections of an instance.
 #[derive(Debug)]
@@ -45,10 +41,12 @@ pub(super) struct Connections {
     first: OnceCell<()>,
     /// Statements that wait for a place are served in turn: a shared connection may never become
     /// idle.
-    places: Semaphore,
+    places: Places,
     busy: Mutex<Vec<Weak<Connection>>>,
-    /// Notified whenever there is another connection to share.
-    made: Notify,
+    /// Until then, the database is taken to have no room for another connection.
+    full_until: Mutex<Option<Instant>>,
+    /// Notified whenever there is another connection to share, or another place on one.
+    changed: Notify,
 }
 
 /// Whether the pool may still make another connection.
@@ -58,32 +56,16 @@ enum Room {
     None,
 }
 
-/// A place on a connection, for one statement.
-#[derive(Debug)]
-pub(super) struct Place<'a> {
-    connection: Arc<Connection>,
-    _permit: SemaphorePermit<'a>,
-}
-
-/// A connection with statements under way; it returns to the pool when the last has ended.
-#[derive(Debug)]
-struct Connection {
-    /// Present until this is dropped.
-    object: Option<Object>,
-    condemned: AtomicBool,
-    /// When the last statement on it ended, or the first began.
-    moved: Mutex<Instant>,
-}
-
 impl Connections {
     /// Nothing is connected yet.
     pub(super) fn new(settings: DatabaseSettings) -> Self {
         Self {
             pool: OnceCell::new(),
             first: OnceCell::new(),
-            places: Semaphore::new(settings.pool_size * PIPELINE),
+            places: Places::on(settings.pool_size),
             busy: Mutex::default(),
-            made: Notify::new(),
+            full_until: Mutex::default(),
+            changed: Notify::new(),
             settings,
         }
     }
@@ -96,26 +78,24 @@ impl Connections {
     }
 
     /// A place to run one statement.
-    pub(super) async fn get(&self, deadline: Instant) -> Result<Place<'_>, Error> {
-        let pool = self.pool().await?;
+    pub(super) async fn get(&self, rank: Rank, deadline: Instant) -> Result<Place<'_>, Fault> {
+        let pool = self.pool().await.map_err(Fault::Final)?;
         let get = async {
             self.connect_first(pool).await;
-            let permit = timeout(self.settings.wait_timeout, self.places.acquire()).await;
-            let permit = permit.map_err(|_elapsed| PoolError::Timeout(TimeoutType::Wait))?;
-            Ok(Place {
-                connection: self.connection(pool).await?,
-                _permit: permit.map_err(|_closed| PoolError::Closed)?,
-            })
+            let permits = timeout(self.settings.wait_timeout, self.places.take(rank)).await;
+            let permits = permits.map_err(|_elapsed| PoolError::Timeout(TimeoutType::Wait))?;
+            let permits = permits.map_err(|_closed| PoolError::Closed)?;
+            let connection = self.connection(pool, rank).await?;
+            Ok(Place::new(connection, permits, &self.changed))
         };
         let place = timeout_at(deadline, get).await;
         let place = place.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create)));
-        place.map_err(|error| {
-            Error::NoConnection(match error {
-                PoolError::Timeout(TimeoutType::Wait) => "the pool was busy for too long".into(),
-                PoolError::Timeout(_) => "connecting took too long".into(),
-                PoolError::Backend(error) => describe(&error),
-                error => chain(&error),
-            })
+        place.map_err(|error| match error {
+            PoolError::Timeout(TimeoutType::Wait) => Fault::Busy,
+            PoolError::Timeout(_) => Fault::Away("connecting took too long".into()),
+            PoolError::Backend(error) if may_pass(&error) => Fault::Away(describe(&error)),
+            PoolError::Backend(error) => Fault::Final(Error::NoConnection(describe(&error))),
+            error => Fault::Final(Error::NoConnection(chain(&error))),
         })
     }
 
@@ -126,51 +106,71 @@ impl Connections {
             .await;
     }
 
-    /// An idle connection; else one that has little to do; else a new one; else the least busy.
-    async fn connection(&self, pool: &Pool) -> Result<Arc<Connection>, PoolError> {
+    /// An idle connection; else one that has little to do; else a new one; else the least busy. Where
+    /// the database has no room for a new one, a place on one that lives is waited for.
+    async fn connection(&self, pool: &Pool, rank: Rank) -> Result<Arc<Connection>, PoolError> {
         let idle = pool.status().available > 0;
-        if !idle && let Some(connection) = self.least_busy(Room::ToGrow) {
+        if !idle && let Some(connection) = self.least_busy(Room::ToGrow, rank) {
             return Ok(connection);
         }
+        let began = Instant::now();
         let at_once = Timeouts {
             wait: Some(Duration::ZERO),
             ..pool.timeouts()
         };
         loop {
-            let made = self.made.notified();
-            let busy = match pool.timeout_get(&at_once).await {
-                Ok(object) => return Ok(self.share(object)),
-                Err(error) => error,
-            };
-            // Also if another one could not be made.
-            if let Some(connection) = self.least_busy(Room::None) {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if pool.status().available > 0 || !self.is_full() {
+                match pool.timeout_get(&at_once).await {
+                    Ok(object) => return Ok(self.share(object)),
+                    Err(PoolError::Timeout(TimeoutType::Wait)) => {}
+                    Err(error) if !self.has_living() => return Err(error),
+                    Err(_) => *lock(&self.full_until) = Some(Instant::now() + FULL),
+                }
+            }
+            if let Some(connection) = self.least_busy(Room::None, rank) {
                 return Ok(connection);
             }
-            if !matches!(busy, PoolError::Timeout(TimeoutType::Wait)) {
-                return Err(busy);
+            if began.elapsed() > self.settings.wait_timeout {
+                return Err(PoolError::Timeout(TimeoutType::Wait));
             }
-            // All are being made, or condemned and not yet gone.
-            tokio::select! {
-                object = pool.get() => return Ok(self.share(object?)),
-                () = made => {}
+            if self.is_full() {
+                tokio::select! {
+                    () = changed => {}
+                    () = sleep(FULL) => {}
+                }
+            } else {
+                // All are being made, or condemned and not yet gone.
+                tokio::select! {
+                    object = pool.get() => return Ok(self.share(object?)),
+                    () = changed => {}
+                }
             }
         }
     }
 
-    fn share(&self, object: Object) -> Arc<Connection> {
-        let connection = Arc::new(Connection {
-            object: Some(object),
-            condemned: AtomicBool::new(false),
-            moved: Mutex::new(Instant::now()),
-        });
+    fn is_full(&self) -> bool {
+        let until = *lock(&self.full_until);
+        until.is_some_and(|until| Instant::now() < until) && self.has_living()
+    }
+
+    fn has_living(&self) -> bool {
+        let busy = self.busy();
+        let mut living = busy.iter().filter_map(Weak::upgrade);
+        living.any(|connection| !connection.is_closed())
+    }
+
+    fn share(&self, object: deadpool_postgres::Object) -> Arc<Connection> {
+        let connection = Arc::new(Connection::new(object));
         self.busy().push(Arc::downgrade(&connection));
-        self.made.notify_waiters();
+        self.changed.notify_waiters();
         connection
     }
 
     /// The connection with the fewest statements under way, if there is a place on it. One that has
     /// stalled is the last choice, and no choice while the pool may grow.
-    fn least_busy(&self, room: Room) -> Option<Arc<Connection>> {
+    fn least_busy(&self, room: Room, rank: Rank) -> Option<Arc<Connection>> {
         let mut busy = self.busy();
         busy.retain(|connection| connection.strong_count() > 0);
         let (stalled, least) = busy
@@ -183,7 +183,7 @@ impl Connections {
         let following = Arc::strong_count(&least) - 1;
         let free = match room {
             Room::ToGrow => !stalled && following < GROW,
-            Room::None => following < PIPELINE,
+            Room::None => following < Places::depth(rank),
         };
         free.then_some(least)
     }
@@ -192,11 +192,11 @@ impl Connections {
     /// thawed instance has lost them all. Statements that are under way on them end as they may;
     /// until then the connections keep their places in the pool.
     pub(super) fn condemn(&self, place: &Place<'_>) {
-        if place.connection.condemned.swap(true, Ordering::Relaxed) {
+        if place.connection().condemn() {
             return;
         }
         for other in self.busy().drain(..).filter_map(|other| other.upgrade()) {
-            other.condemned.store(true, Ordering::Relaxed);
+            other.condemn();
         }
         if let Some(pool) = self.pool.get() {
             pool.retain(|_, _| false);
@@ -204,7 +204,7 @@ impl Connections {
     }
 
     fn busy(&self) -> MutexGuard<'_, Vec<Weak<Connection>>> {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.busy)
     }
 
     async fn pool(&self) -> Result<&Pool, Error> {
@@ -220,42 +220,6 @@ impl Connections {
     }
 }
 
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let moved = &self.connection.moved;
-        *moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-}
-
-impl Connection {
-    fn has_stalled(&self) -> bool {
-        let moved = *self.moved.lock().unwrap_or_else(PoisonError::into_inner);
-        moved.elapsed() > STALLED
-    }
-}
-
-impl Deref for Place<'_> {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        &self.connection
-    }
-}
-
-impl Deref for Connection {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        self.object.as_ref().expect("taken by drop alone")
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if let Some(object) = self.object.take()
-            && *self.condemned.get_mut()
-        {
-            drop(Object::take(object));
-        }
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

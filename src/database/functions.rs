@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::{Error, Statement};
+use super::{Error, Rank, Statement};
 use crate::book::search;
 use crate::session;
 
@@ -122,6 +122,7 @@ pub fn statement(name: &'static str, sql: &str) -> Statement {
     Statement {
         name,
         sql: Functions::current().call(sql).into(),
+        rank: Rank::Other,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Making the pool: its limits, and TLS that verifies certificates.
 
+use std::time::Duration;
+
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use postgres_native_tls::MakeTlsConnector;
 use tokio_postgres::NoTls;
@@ -9,6 +11,12 @@ use super::Error;
 use crate::config::DatabaseSettings;
 use crate::error::chain;
 
+/// How long what was sent may go unacknowledged. A server's machine acknowledges at once what its
+/// server takes long to answer: so this finds a connection that something on the way has forgotten,
+/// long before a statement's time is over, and no slow statement. (The system knows this limit on
+/// Linux only.)
+const UNACKNOWLEDGED: Duration = Duration::from_secs(2);
+
 /// A pool that connects to nothing yet.
 pub(super) fn make(settings: &DatabaseSettings) -> Result<Pool, Error> {
     let config = ManagerConfig {
@@ -16,6 +24,9 @@ pub(super) fn make(settings: &DatabaseSettings) -> Result<Pool, Error> {
         recycling_method: RecyclingMethod::Fast,
     };
     let mut postgres = settings.postgres.clone();
+    if postgres.get_tcp_user_timeout().is_none() {
+        postgres.tcp_user_timeout(UNACKNOWLEDGED);
+    }
     // tokio-postgres applies it to each address; the pool's limit covers the whole.
     postgres.connect_timeout(settings.connect_timeout);
     let manager = if postgres.get_ssl_mode() == SslMode::Disable {

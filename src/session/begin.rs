@@ -4,13 +4,13 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{Author, PastMessage, Reservation, StoredAnswer, Turn, citations, new_id};
+use super::ids::Ids;
+use super::{Author, PastMessage, Reservation, StoredAnswer, Turn, citations};
 use crate::database::functions::{explain, statement};
-use crate::database::{Database, Error, Statement};
+use crate::database::{Database, Error, Rank, Statement};
 use crate::guard::{Refusal, Scope, Subject, Terms};
 use crate::idempotency::Key;
 use crate::pseudonym::Network;
@@ -39,16 +39,14 @@ from {turn}.begin(
     new_title => $27, new_parts => $28::jsonb, new_options => $29::jsonb, reader_page => $30
 )";
 
-static BEGIN: LazyLock<Statement> = LazyLock::new(|| statement("begin", BEGIN_SQL));
+static BEGIN: LazyLock<Statement> =
+    LazyLock::new(|| statement("begin", BEGIN_SQL).ranked(Rank::Begin));
 
 /// The class of SQLSTATE by which the database says that a turn has met another one.
 const MET: &str = "TC";
 
 /// How often a turn is begun at most, if it meets others each time.
 const MEETINGS: u32 = 5;
-
-/// The day's spending is spread over this many rows: turns would queue for a single one.
-const SHARDS: u8 = 16;
 
 /// A request for a turn.
 #[derive(Debug)]
@@ -93,6 +91,10 @@ pub enum Outcome {
     KeyReused,
     /// The conversation must be the reader's own, and is not, or is gone.
     NoConversation,
+    /// The database has failed, and nobody knows whether the question is stored: the turn as it would
+    /// have begun, without a history and with the least that can have been reserved for it. It must be
+    /// ended, so that its key is free and the money is given back.
+    Unsure(Turn, Error),
     /// A limit is used up; nothing is stored.
     Refused {
         /// Whom the limit applies to.
@@ -112,40 +114,32 @@ pub enum Outcome {
 ///
 /// # Errors
 ///
-/// When the database fails; the question may or may not be stored then.
+/// When the database fails, and the question is not stored.
 pub async fn begin(
     database: &Database,
     ask: &Ask,
     worst_cost: i64,
     terms: &Terms,
 ) -> Result<Outcome, Error> {
-    let ids = Ids {
-        conversation: new_id(),
-        question: new_id(),
-        answer: new_id(),
-        shard: i16::from(rand::random::<u8>() % SHARDS),
-    };
+    let ids = Ids::new();
     let mut attempts = 0;
     loop {
         attempts += 1;
         match begin_once(database, ask, &ids, worst_cost, terms).await {
             // It met another turn, or its conversation was deleted meanwhile, and it has changed
             // nothing: the next run sees what the other one has left.
-            Err(Error::Statement {
-                code: Some(code), ..
-            }) if attempts < MEETINGS
-                && (code == SqlState::FOREIGN_KEY_VIOLATION || code.code().starts_with(MET)) => {}
+            Err(error) if attempts < MEETINGS && has_met(&error) => {}
+            Err(error) if error.is_unsure() => {
+                return Ok(Outcome::Unsure(ids.turn(ask, worst_cost, terms), error));
+            }
             outcome => return outcome.map_err(explain),
         }
     }
 }
 
-/// What a turn may create and where it is charged; the same each time that its statement runs.
-struct Ids {
-    conversation: Uuid,
-    question: Uuid,
-    answer: Uuid,
-    shard: i16,
+fn has_met(error: &Error) -> bool {
+    let met = error.code().is_some_and(|it| it.code().starts_with(MET));
+    met || error.is_deleted()
 }
 
 async fn begin_once(

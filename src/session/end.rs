@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 use super::{State, Turn};
 use crate::citation::Citations;
 use crate::database::functions::{explain, statement};
-use crate::database::{Database, Error, Statement};
+use crate::database::{Database, Error, Rank, Statement};
 use crate::idempotency::Key;
 
 static FINISH: LazyLock<Statement> = LazyLock::new(|| {
@@ -17,7 +17,7 @@ static FINISH: LazyLock<Statement> = LazyLock::new(|| {
         spending_day => $6, spending_shard => $7, reserved => $8, cost => $9,
         began_at => $10, replaces => $11, what_it_cites => $12::jsonb
     ) as stored_at";
-    statement("finish", sql)
+    statement("finish", sql).ranked(Rank::End)
 });
 
 static FAIL: LazyLock<Statement> = LazyLock::new(|| {
@@ -25,14 +25,14 @@ static FAIL: LazyLock<Statement> = LazyLock::new(|| {
         this_question => $1, this_answer => $2, key_hash => $3,
         spending_day => $4, spending_shard => $5, refund => $6
     )";
-    statement("fail", sql)
+    statement("fail", sql).ranked(Rank::End)
 });
 
 static REFUSE: LazyLock<Statement> = LazyLock::new(|| {
     let sql = "select {turn}.refuse(
         this_question => $1, this_session => $2, question_title => $3
     )";
-    statement("refuse", sql)
+    statement("refuse", sql).ranked(Rank::End)
 });
 
 /// What is stored of a turn's answer.
@@ -89,8 +89,11 @@ pub async fn finish(
                 (&citations, Type::TEXT),
             ],
         )
-        .await
-        .map_err(explain)?;
+        .await;
+    let rows = match rows {
+        Err(error) if error.is_deleted() => return Ok(None),
+        rows => rows.map_err(explain)?,
+    };
     let stored = rows.first().ok_or(Error::Unexpected(FINISH.name))?;
     Ok(stored.get("stored_at"))
 }

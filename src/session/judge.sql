@@ -4,6 +4,8 @@
 -- No row: the reader has no such conversation.
 with conversation as (
     select id from chat_sessions where id = $1 and owner = $2
+    -- It must not be deleted until they are stored.
+    for key share
 ),
 judged as (
     insert into message_feedback (session_id, item_id, kind)

@@ -259,8 +259,11 @@ pub async fn judge(
         (&items, Type::TEXT_ARRAY),
         (&kind, Type::TEXT),
     ];
-    let rows = database.query(&JUDGE, &parameters).await?;
-    Ok(!rows.is_empty())
+    match database.query(&JUDGE, &parameters).await {
+        Ok(rows) => Ok(!rows.is_empty()),
+        Err(error) if error.is_deleted() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn conversation_of(row: &Row) -> Conversation {

@@ -6,6 +6,11 @@
 -- it was built with, by that name, and deployments before and after it call theirs.
 --
 -- Every function is safe to run twice, because a statement whose reply was lost runs once more.
+--
+-- None waits longer than a second for a lock: it then changes nothing (SQLSTATE 55P03) and is run
+-- again while there is time. So a row that somebody has locked holds up no other statement on the same
+-- connection for long, and statements that nobody waits for any more do not pile up behind it. As an
+-- attribute of the functions, this works through PgBouncer, too.
 
 -- Before the model. Returns one row whose `outcome` is `begun`, with the history in further rows
 -- (oldest first; one row of nulls if there is none), or
@@ -61,6 +66,7 @@ returns table (
     replaces bigint, citations text
 )
 language plpgsql
+set lock_timeout = '1s'
 as $$
 #variable_conflict use_column
 declare
@@ -357,6 +363,7 @@ create function {turn}.finish(
 )
 returns timestamptz
 language plpgsql
+set lock_timeout = '1s'
 as $$
 declare
     question messages%rowtype;
@@ -406,6 +413,7 @@ create function {turn}.fail(
 )
 returns void
 language plpgsql
+set lock_timeout = '1s'
 as $$
 begin
     -- In the order in which rows are locked elsewhere.
@@ -428,6 +436,7 @@ $$;
 create function {turn}.refuse(this_question uuid, this_session uuid, question_title text)
 returns void
 language plpgsql
+set lock_timeout = '1s'
 as $$
 begin
     -- As in the other functions, the conversation is locked first: no question comes in meanwhile.

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::Sender;
 use uuid::Uuid;
 
 use super::Event;
+use super::open::not_stored;
 use crate::app::Ready;
 use crate::book::search::Section;
 use crate::citation::{Citations, Marks, Piece, Source};
@@ -35,7 +36,7 @@ pub(super) struct Answer {
     cost: i64,
     /// What the model may have cost besides, as far as it is known.
     worst: Option<i64>,
-    /// The turn's cost has taken the place of its reservation.
+    /// The turn's cost has taken the place of its reservation, or may have.
     settled: bool,
     /// Known once the answer is whole.
     finish_reason: Option<String>,
@@ -247,7 +248,14 @@ impl Answer {
             // that is the time that the widget was told.
             began_at: self.began_at.filter(|_| ask.owned),
         };
-        let stored_at = session::finish(&ready.database, turn, &finished).await?;
+        let stored_at = match session::finish(&ready.database, turn, &finished).await {
+            Ok(stored_at) => stored_at,
+            Err(error) => {
+                // Nothing is given back that may have been settled.
+                self.settled = error.is_unsure();
+                return Err(not_stored(error));
+            }
+        };
         self.settled = stored_at.is_some();
         Ok(stored_at)
     }

@@ -7,6 +7,8 @@ use std::sync::{Mutex, OnceLock};
 use local::postgres::Server;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
+use super::eventually;
+
 const TEMPLATE: &str = "migrated";
 
 /// Never dropped, being static: its watchdog ends it with the test process.
@@ -104,6 +106,30 @@ impl Database {
         Lock(client)
     }
 
+    /// From now on, whatever touches a conversation waits until the lock is released.
+    pub async fn lock_conversation(&self, id: &str) -> Lock {
+        let client = self.connect().await;
+        let lock = format!("begin; select from chat_sessions where id = '{id}' for update");
+        client.batch_execute(&lock).await.unwrap();
+        Lock(client)
+    }
+
+    /// Deletes a conversation, but does not commit that yet.
+    pub async fn delete_conversation(&self, id: &str) -> Lock {
+        let client = self.connect().await;
+        let delete = format!("begin; delete from chat_sessions where id = '{id}'");
+        client.batch_execute(&delete).await.unwrap();
+        Lock(client)
+    }
+
+    /// Returns when a statement waits for a lock.
+    pub async fn is_waited_for(&self) {
+        let waiting = "select 1 from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'";
+        let waits = eventually(async || (!self.rows(waiting).await.is_empty()).then_some(()));
+        waits.await.expect("nothing waits for a lock");
+    }
+
     /// Runs SQL; the rows with their columns as text, null as `-`.
     pub async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
         let messages = self.connect().await.simple_query(sql).await.unwrap();
@@ -141,6 +167,11 @@ pub struct Lock(Client);
 impl Lock {
     pub async fn release(self) {
         self.0.batch_execute("rollback").await.unwrap();
+    }
+
+    /// What was done under it counts.
+    pub async fn commit(self) {
+        self.0.batch_execute("commit").await.unwrap();
     }
 }
 

@@ -1,7 +1,7 @@
 //! A proxy in front of PostgreSQL: counts round trips, and does what a failing network or server
 //! may do.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,10 +24,14 @@ pub enum Fault {
     None,
     /// Connections are closed as soon as they are made.
     Refuse,
+    /// The server says that it is starting up, and closes the connection.
+    StartingUp,
     /// Connections are accepted, and nobody answers.
     Silence,
     /// Whatever is sent on any connection is lost.
     BlackHole,
+    /// Whatever the server says on any connection is lost; what it is told arrives.
+    Mute,
     /// A server that has to wake up: the first bytes of a connection come late.
     Asleep(Duration),
     /// Everything arrives late.
@@ -50,6 +54,10 @@ pub struct Proxy {
 #[derive(Default)]
 struct State {
     fault: Mutex<Fault>,
+    /// The port of the server.
+    server: AtomicU16,
+    /// What is sent on so many connections, the first ones, is lost.
+    silent: AtomicUsize,
     lose_reply: AtomicBool,
     connections: AtomicUsize,
     round_trips: AtomicUsize,
@@ -65,17 +73,24 @@ impl State {
 impl Proxy {
     /// In front of the tests' PostgreSQL.
     pub async fn start() -> Self {
+        Self::before(Database::port()).await
+    }
+
+    /// In front of the server at this port.
+    pub async fn before(port: u16) -> Self {
+        let server = port;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State::default());
+        state.server.store(server, Ordering::SeqCst);
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if shared.fault() == Fault::Refuse {
                     continue;
                 }
-                shared.connections.fetch_add(1, Ordering::SeqCst);
-                let pipe = tokio::spawn(connect(client, Arc::clone(&shared)));
+                let number = shared.connections.fetch_add(1, Ordering::SeqCst);
+                let pipe = tokio::spawn(connect(client, number, Arc::clone(&shared)));
                 shared.open.lock().unwrap().push(pipe.abort_handle());
             }
         });
@@ -99,6 +114,18 @@ impl Proxy {
     /// The database is gone: connections break, new ones are closed at once.
     pub fn take_away(&self) {
         self.break_off(Fault::Refuse);
+    }
+
+    /// Something on the way has forgotten the connections that there are: what is sent on them is
+    /// lost, and nobody says so. New ones are well.
+    pub fn forget_all(&self) {
+        let connections = self.connections();
+        self.state.silent.store(connections, Ordering::SeqCst);
+    }
+
+    /// The server is at another port now.
+    pub fn lead_to(&self, port: u16) {
+        self.state.server.store(port, Ordering::SeqCst);
     }
 
     pub fn bring_back(&self) {
@@ -129,13 +156,25 @@ impl Proxy {
     }
 }
 
-async fn connect(client: TcpStream, state: Arc<State>) {
+/// What PostgreSQL says while it recovers.
+const STARTING_UP: &[u8] =
+    b"E\x00\x00\x00\x37SFATAL\x00C57P03\x00Mthe database system is starting up\x00\x00";
+
+async fn connect(mut client: TcpStream, number: usize, state: Arc<State>) {
     match state.fault() {
         Fault::Silence => std::future::pending().await,
         Fault::Asleep(time) => sleep(time).await,
+        Fault::StartingUp => {
+            let mut startup = [0; 1024];
+            if client.read(&mut startup).await.is_ok() {
+                let _ = client.write_all(STARTING_UP).await;
+            }
+            return;
+        }
         _ => {}
     }
-    let Ok(server) = TcpStream::connect(("127.0.0.1", Database::port())).await else {
+    let port = state.server.load(Ordering::SeqCst);
+    let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else {
         return;
     };
     let limit = match state.fault() {
@@ -156,6 +195,7 @@ async fn connect(client: TcpStream, state: Arc<State>) {
         }
         Some(usize::MAX)
     };
+    let is_lost = |fault| fault == Fault::BlackHole || number < state.silent.load(Ordering::SeqCst);
     let passed = AtomicUsize::new(0);
     let reply = |length| {
         last.store(FROM_SERVER, Ordering::SeqCst);
@@ -166,8 +206,8 @@ async fn connect(client: TcpStream, state: Arc<State>) {
         Some(limit.saturating_sub(before))
     };
     tokio::select! {
-        () = pipe(from_client, to_server, &state, statement) => {}
-        () = pipe(from_server, to_client, &state, reply) => {}
+        () = pipe(from_client, to_server, &state, statement, is_lost) => {}
+        () = pipe(from_server, to_client, &state, reply, |fault| fault == Fault::Mute || is_lost(fault)) => {}
     }
 }
 
@@ -177,6 +217,7 @@ async fn pipe(
     mut to: OwnedWriteHalf,
     state: &State,
     allow: impl Fn(usize) -> Option<usize>,
+    is_lost: impl Fn(Fault) -> bool,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
@@ -185,7 +226,7 @@ async fn pipe(
             return;
         };
         match state.fault() {
-            Fault::BlackHole => continue,
+            fault if is_lost(fault) => continue,
             Fault::Delay(time) => sleep(time).await,
             _ => {}
         }

@@ -28,5 +28,7 @@ mod model_failures;
 mod openapi;
 mod platform;
 mod reading;
+mod restarts;
+mod storing;
 mod streaming;
 mod versions;

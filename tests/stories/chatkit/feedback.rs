@@ -54,6 +54,22 @@ async fn feedback_is_stored_once_an_item_and_may_change_its_mind() {
 }
 
 #[tokio::test]
+async fn feedback_that_meets_the_deletion_of_its_thread_finds_no_thread() {
+    let world = World::new().await;
+    let chatkit = world.chatkit().await;
+    let reader = chatkit.reader();
+    let Turn { thread, answer, .. } = reader.begin("hi").await;
+    let deletion = world.database.delete_conversation(&thread).await;
+    let params = json!({ "thread_id": thread, "item_ids": [answer], "kind": "positive" });
+    let commit = async {
+        world.database.is_waited_for().await;
+        deletion.commit().await;
+    };
+    let (reply, ()) = tokio::join!(reader.call("items.feedback", &params), commit);
+    assert_eq!(reply.error(), (404, "not_found".into()));
+}
+
+#[tokio::test]
 async fn the_same_item_in_two_threads_has_two_feedbacks() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;
