@@ -8,10 +8,12 @@
 //!   says what that would do
 //! - [`search`]: a question in, the sections that it is about out; by words, vectors and page
 //! - [`evaluate`]: measures how well that works, with questions whose answers are known
+//! - [`gaps`]: what readers asked that it did not answer, for its owner
 //! - [`language`]: which stemmer a text's words get: by its script, then by its `lang`
 
 mod embed;
 pub mod evaluate;
+pub mod gaps;
 pub mod index;
 pub mod language;
 pub mod pages;

@@ -7,7 +7,7 @@
 //! Never guesses a language from words, and never asks the database.
 
 /// No stemmer and no stop words: right for every language, if not the best for any.
-const SIMPLE: &str = "simple";
+pub(super) const SIMPLE: &str = "simple";
 
 /// For a Latin text that names no language: most such books are about programming.
 const LATIN: &str = "english";

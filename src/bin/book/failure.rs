@@ -50,6 +50,13 @@ impl From<database::Error> for Failure {
             } => Self::of(
                 "the database has no tables for the book: run `cargo run --bin migrate` first",
             ),
+            database::Error::Statement {
+                code: Some(SqlState::UNDEFINED_COLUMN),
+                ..
+            } => Self::of(
+                "the database's tables are those of an earlier version: run `cargo run --bin \
+                 migrate` first",
+            ),
             error => Self::of(format!("the database: {error}")),
         }
     }

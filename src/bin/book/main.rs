@@ -17,6 +17,7 @@ mod check;
 mod evaluate;
 mod failure;
 mod forget;
+mod gaps;
 mod index;
 mod pieces;
 mod progress;
@@ -46,6 +47,7 @@ enum Command {
     Check(check::Arguments),
     Search(search::Arguments),
     Evaluate(evaluate::Arguments),
+    Gaps(gaps::Arguments),
     Forget(forget::Arguments),
 }
 
@@ -57,6 +59,7 @@ impl Command {
             Self::Check(arguments) => check::run(arguments, settings).await,
             Self::Search(arguments) => search::run(arguments, settings).await,
             Self::Evaluate(arguments) => evaluate::run(arguments, settings).await,
+            Self::Gaps(arguments) => gaps::run(arguments, settings).await,
             Self::Forget(arguments) => forget::run(arguments, settings).await,
         }
     }
