@@ -109,18 +109,25 @@ where
     let request_id = request_id(&parts);
     let span = telemetry::request_span(&request_id, sink);
     async {
+        let admitted = app.places().admit();
         // Read before anything is decided: a sender that was refused half-way would see a broken
         // connection instead of the reason.
-        let (body_bytes, body) = body::read(body).await;
-        let (origin, result) = match allowed_origin(&app, &parts.headers) {
-            Ok(origin) => {
+        let (body_bytes, body) = body::read(body, admitted.is_ok()).await;
+        let (origin, result) = match (allowed_origin(&app, &parts.headers), admitted) {
+            (Ok(origin), Ok(())) => {
+                let app = Arc::clone(&app);
                 let result = answer(route, app, &parts, body, &request_id, background).await;
                 (origin, result)
             }
-            Err(failure) => (None, Err(failure)),
+            (Ok(origin), Err(full)) => (origin, Err(full)),
+            (Err(failure), _) => (None, Err(failure)),
         };
         let mut reply = result.unwrap_or_else(|failure| refuse(route, &failure, &request_id));
         add_headers(reply.headers_mut(), origin, &request_id);
+        if app.places().are_scarce() {
+            let close = HeaderValue::from_static("close");
+            reply.headers_mut().insert(header::CONNECTION, close);
+        }
         telemetry::request_ended(&parts, body_bytes, reply.status(), started.elapsed());
         reply
     }
