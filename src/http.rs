@@ -5,6 +5,7 @@
 //! nothing else leaves a function.
 
 use std::borrow::Cow;
+use std::mem::take;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -69,8 +70,8 @@ pub struct Call {
     pub address: Option<IpAddr>,
     /// The query string, `""` if there is none.
     pub query: String,
-    /// The body, at most [`MAX_BODY_BYTES`].
-    pub body: Bytes,
+    /// The body, at most [`MAX_BODY_BYTES`]; empty once it was taken.
+    body: Bytes,
     /// Finds the request in the log.
     pub request_id: String,
     /// For work that outlives the response.
@@ -83,6 +84,13 @@ impl Call {
     pub fn parameter(&self, name: &str) -> Option<Cow<'_, str>> {
         let mut parameters = form_urlencoded::parse(self.query.as_bytes());
         parameters.find_map(|(known, value)| (known == name).then_some(value))
+    }
+
+    /// The body, to be dropped when it is parsed: the call lasts as long as its turn, and hundreds
+    /// of them wait for the model at the same time.
+    #[must_use]
+    pub fn take_body(&mut self) -> Bytes {
+        take(&mut self.body)
     }
 
     /// The response for a turn that has failed. The turn's task has logged the failure, because the

@@ -39,7 +39,9 @@ async fn read_whole<B>(mut body: B) -> (usize, Result<Bytes, Failure>)
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin,
 {
-    let mut bytes = BytesMut::new();
+    // As much as is announced: a buffer that grows doubles, and would be half empty in the end.
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(MAX_BODY_BYTES);
+    let mut bytes = BytesMut::with_capacity(announced.min(MAX_BODY_BYTES));
     let mut length = 0;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
