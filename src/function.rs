@@ -3,10 +3,14 @@
 //! The platform is Vercel, or AWS Lambda if the process runs there and was built with the feature
 //! `lambda`. Which one it is ends here: nothing behind the edge knows.
 
+#[cfg(target_os = "linux")]
+mod duplicates;
 #[cfg(feature = "lambda")]
 mod lambda;
 #[cfg(target_os = "linux")]
 mod listener;
+#[cfg(target_os = "linux")]
+mod socket;
 mod vercel;
 
 use std::sync::Arc;
@@ -45,10 +49,10 @@ pub async fn run(route: &'static Route) -> Result<(), Error> {
         return lambda::run(route, app).await;
     }
     tokio::spawn(stop_on_sigterm(Arc::clone(&app)));
-    vercel::run(route, app).await?;
+    let ended = vercel::run(route, app).await;
     // The turns have ended, but their responses may still be on their way to the socket.
-    tokio::time::sleep(LINGER).await;
-    Ok(())
+    tokio::join!(tokio::time::sleep(LINGER), telemetry::written());
+    ended
 }
 
 /// The runtime stops accepting requests by itself; the turns in flight must be told, too.

@@ -14,6 +14,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -25,7 +26,7 @@ mod reply;
 use headers::{add_headers, allow, allow_header, is_json, preflight};
 use reply::refusal;
 
-pub use reply::{Body, Reply, empty, json};
+pub use reply::{Body, Refused, Reply, empty, json};
 
 use crate::app::App;
 use crate::background::Background;
@@ -130,13 +131,14 @@ where
             (Ok(origin), Err(full)) => (origin, Err(full)),
             (Err(failure), _) => (None, Err(failure)),
         };
-        let mut reply = result.unwrap_or_else(|failure| refuse(route, &failure, &request_id));
+        let mut reply =
+            result.unwrap_or_else(|failure| refuse(route, &parts, &failure, &request_id));
         add_headers(reply.headers_mut(), origin, &request_id);
         if app.places().are_scarce() {
             let close = HeaderValue::from_static("close");
             reply.headers_mut().insert(header::CONNECTION, close);
         }
-        telemetry::request_ended(&parts, body_bytes, reply.status(), started.elapsed());
+        telemetry::request_ended(&parts, body_bytes, &reply, started.elapsed());
         reply
     }
     .instrument(span)
@@ -146,7 +148,7 @@ where
 async fn answer(
     route: &Route,
     app: Arc<App>,
-    parts: &http::request::Parts,
+    parts: &Parts,
     body: Result<Bytes, Failure>,
     request_id: &str,
     background: Background,
@@ -203,8 +205,8 @@ fn allowed_origin(app: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>,
 }
 
 /// A failure as a line of the log and as a response.
-fn refuse(route: &Route, failure: &Failure, request_id: &str) -> Reply {
-    failure.log();
+fn refuse(route: &Route, parts: &Parts, failure: &Failure, request_id: &str) -> Reply {
+    failure.log_for(Some(parts.method.as_str()), Some(parts.uri.path()));
     let mut reply = refusal(failure, request_id);
     if failure.code == Code::MethodNotAllowed {
         reply
@@ -215,7 +217,7 @@ fn refuse(route: &Route, failure: &Failure, request_id: &str) -> Reply {
 }
 
 /// The platform's id of the request, or else one of ours.
-fn request_id(parts: &http::request::Parts) -> String {
+fn request_id(parts: &Parts) -> String {
     let beside = parts.extensions.get().map(|RequestId(id)| id.as_str());
     let header = || parts.headers.get("x-vercel-id")?.to_str().ok();
     match beside.or_else(header) {

@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::background::Background;
 use crate::guard::places::Place;
 use crate::http::{Route, serve};
+use crate::telemetry;
 
 /// How long an instance tries to listen again before it gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,8 +38,6 @@ const STOP_LIMIT: Duration = Duration::from_millis(450);
 ///
 /// When the platform's port cannot be listened on.
 pub(super) async fn run(route: &'static Route, app: Arc<App>) -> Result<(), Error> {
-    // Runs when this task first waits, and by then the runtime listens.
-    tokio::spawn(async { tune() });
     let mut failing: Option<Instant> = None;
     loop {
         let (listened, ended) = listen(route, &app).await;
@@ -63,6 +62,8 @@ pub(super) async fn run(route: &'static Route, app: Arc<App>) -> Result<(), Erro
 
 /// Lets the runtime run while there are places. Returns whether it has listened, and how it ended.
 async fn listen(route: &'static Route, app: &Arc<App>) -> (bool, Result<(), Error>) {
+    // Runs when this task first waits, and by then the runtime listens.
+    tokio::spawn(async { tune() });
     let door = Door {
         route,
         app: Arc::clone(app),
@@ -147,21 +148,29 @@ impl Service<(AppState, Request)> for Door {
                 .headers()
                 .contains_key("x-vercel-internal-request-id");
         let sink = on_platform.then(|| state.log_context.clone());
-        let background = Background::new(move |work| state.wait_until(work));
+        let ending = state.clone();
+        let background = Background::new(move |work| {
+            state.wait_until(async {
+                work.await;
+                telemetry::written().await;
+            });
+        });
         let (route, app) = (self.route, Arc::clone(&self.app));
         Box::pin(async move {
             // Never an `Err`: the runtime would send its text to the client, unescaped.
             let reply = serve(route, app, request, background, sink).await;
+            ending.wait_until(telemetry::written());
             Ok(reply.map(ResponseBody))
         })
     }
 }
 
-/// Makes the runtime's listener fit for streams, where possible.
+/// Makes the runtime's listener fit for streams, and its socket for a host that is slow, where
+/// possible.
 fn tune() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = super::listener::tune() {
+    if let Err(error) = super::listener::tune().and_then(|()| super::socket::tune()) {
         let cause = crate::error::chain(&error);
-        tracing::warn!(cause, "the listener keeps its defaults");
+        tracing::warn!(cause, "the runtime's sockets keep their defaults");
     }
 }

@@ -132,13 +132,13 @@ impl World {
         world.with(name, value).chat().await
     }
 
-    /// Starts the function `chat` as a process that may have so many descriptors.
-    pub async fn chat_with_descriptors(&self, limit: u32) -> Running {
-        // Not through `sh -c`: the function must be the process that is started.
+    /// Starts the function `chat` after a command of the shell, whose process it becomes.
+    pub async fn chat_after(&self, command: &str) -> Running {
         let script = tempfile::Builder::new().suffix(".sh").tempfile().unwrap();
         let chat = env!("CARGO_BIN_EXE_chat");
-        let text = format!("#!/bin/sh\nulimit -n {limit}\nexec '{chat}'\n");
+        let text = format!("#!/bin/sh\n{command}\nexec '{chat}'\n");
         std::fs::write(&script, text).unwrap();
+        // Closed: nobody may run a file that somebody has open for writing.
         let script = script.into_temp_path();
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(&script, executable).unwrap();

@@ -22,7 +22,7 @@ fn asking(chat: &Running, count: usize) -> Vec<JoinHandle<Reply>> {
 }
 
 async fn serves_what_it_can(world: &World, limit: u32) {
-    let chat = world.chat_with_descriptors(limit).await;
+    let chat = world.chat_after(&format!("ulimit -n {limit}")).await;
     let turns = asking(&chat, 60);
     let gets = (0..10).map(|_| {
         let request = chat.request(Method::GET, &format!("/chat?session_id={UNKNOWN}"));
@@ -81,7 +81,7 @@ async fn a_moderated_turn_takes_a_place_more() {
 async fn connections_that_say_nothing_keep_readers_out_only_while_they_last() {
     let world = World::new().await;
     world.model.next(held());
-    let chat = world.chat_with_descriptors(64).await;
+    let chat = world.chat_after("ulimit -n 64").await;
     let mut turns = asking(&chat, 1);
     world.model.was_asked(1).await;
 
@@ -110,7 +110,7 @@ async fn connections_that_say_nothing_keep_readers_out_only_while_they_last() {
 async fn an_instance_that_cannot_accept_keeps_its_turns_and_listens_again() {
     let world = World::new().await;
     world.model.next(held());
-    let chat = world.chat_with_descriptors(64).await;
+    let chat = world.chat_after("ulimit -n 64").await;
     let mut turns = asking(&chat, 1);
     world.model.was_asked(1).await;
     limit_descriptors(&chat, 10);
