@@ -14,7 +14,8 @@ use crate::config::{Problems, Settings};
 use crate::cors::Origins;
 use crate::database::Database;
 use crate::error::{Code, Failure};
-use crate::guard::{Guard, Reads, Terms};
+use crate::guard::places::{descriptor_limit, raise_descriptor_limit};
+use crate::guard::{Guard, Places, Reads, Terms};
 use crate::llm::Model;
 use crate::retrieval::Library;
 
@@ -22,6 +23,7 @@ use crate::retrieval::Library;
 #[derive(Debug)]
 pub struct App {
     ready: Result<Ready, Problems>,
+    places: Places,
     stop: watch::Sender<Option<Instant>>,
 }
 
@@ -40,7 +42,7 @@ pub struct Ready {
     pub terms: Terms,
     /// How fast a network may do what is no turn.
     pub reads: Reads,
-    /// What the instance remembers of refusals, and how many turns it runs.
+    /// What the instance remembers of refusals, and whether it has room for a turn.
     pub guard: Guard,
 }
 
@@ -60,6 +62,7 @@ impl App {
     /// Reads the environment; logs what is wrong with it.
     #[must_use]
     pub fn boot() -> Self {
+        raise_descriptor_limit();
         let app = Self::new(Settings::from_environment());
         if let Err(problems) = &app.ready {
             for problem in &problems.problems {
@@ -83,17 +86,24 @@ impl App {
     /// An instance with these settings.
     #[must_use]
     pub fn new(settings: Result<Settings, Problems>) -> Self {
+        let database = settings.as_ref().map(|it| it.database.pool_size);
+        let places = Places::of(descriptor_limit(), database.unwrap_or_default());
         let ready = settings.map(|settings| Ready {
             database: Database::new(settings.database.clone()),
             model: Model::new(settings.model.clone()),
             library: Library::of(&settings),
             terms: Terms::of(&settings),
             reads: Reads::new(settings.rate_limits.reads_per_minute),
-            guard: Guard::default(),
+            // The call to the model, and beside it the one for a verdict.
+            guard: Guard::new(places.clone(), if settings.moderation { 2 } else { 1 }),
             settings,
         });
         let (stop, _) = watch::channel(None);
-        Self { ready, stop }
+        Self {
+            ready,
+            places,
+            stop,
+        }
     }
 
     /// Tells the turns in flight that the platform is about to end the instance.
@@ -120,6 +130,12 @@ impl App {
             Ok(ready) => &ready.settings.origins,
             Err(problems) => &problems.origins,
         }
+    }
+
+    /// How much it may run at once.
+    #[must_use]
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 
     /// Gets ready for the first turn. Takes its time and never fails: what could not be made yet is

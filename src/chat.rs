@@ -46,9 +46,9 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
 }
 
 /// A turn, begun in a task of its own; the response listens to it.
-async fn ask(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+async fn ask(app: Arc<App>, mut call: Call) -> Result<Reply, Failure> {
     let settings = &app.ready()?.settings;
-    let question = Question::parse(&call.body, settings.question_limits)?;
+    let question = Question::parse(&call.take_body(), settings.question_limits)?;
     let reader = Reader::of(&call.headers);
     let ask = Ask {
         key: Key::of(&call.headers, &question, reader.as_ref())?,

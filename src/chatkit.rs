@@ -43,9 +43,9 @@ pub const ROUTE: Route = Route {
     handler,
 };
 
-fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+fn handler(app: Arc<App>, mut call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
     Box::pin(async move {
-        let request = request(&call.body)?;
+        let request = request(&call.take_body())?;
         let params = request.params;
         let reader = Reader::of(&call.headers);
         let page = page(&call.headers)?;

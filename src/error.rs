@@ -90,6 +90,15 @@ codes! {
 }
 
 impl Code {
+    /// Whether it is no failure of ours: the request is at fault, or a limit does what it is for.
+    #[must_use]
+    pub fn refuses(self) -> bool {
+        matches!(
+            self,
+            Self::NotSupported | Self::BudgetExhausted | Self::Overloaded
+        ) || self.status().is_client_error()
+    }
+
     /// Whether a reader should be shown it in the conversation: a limit, or a failure on our side.
     /// Anything else is a fault of the request itself.
     #[must_use]
@@ -216,13 +225,22 @@ impl Failure {
     /// Writes the failure into the log, within the span of its request: the turn's task does this
     /// for a turn, the edge for everything else.
     pub fn log(&self) {
+        self.log_for(None, None);
+    }
+
+    /// The same, with the request's method and path.
+    pub fn log_for(&self, method: Option<&str>, path: Option<&str>) {
         let code = self.code.as_str();
         let cause = self.cause.as_deref().map(|cause| chain(cause));
-        if self.code.status().is_server_error() {
+        let fields: Vec<_> = self.details.iter().map(|d| d.field).collect();
+        let fields = (!fields.is_empty()).then(|| fields.join(","));
+        if !self.code.refuses() {
             tracing::error!(code, cause, "request failed");
+        } else if matches!(self.code, Code::BudgetExhausted | Code::Overloaded) {
+            // Readers who are not at fault are turned away: an owner should know.
+            tracing::warn!(code, cause, method, path, "request refused");
         } else {
-            let fields: Vec<_> = self.details.iter().map(|d| d.field).collect();
-            tracing::info!(code, cause, fields = fields.join(","), "request refused");
+            tracing::info!(code, cause, fields, method, path, "request refused");
         }
     }
 

@@ -3,21 +3,25 @@
 //! The platform is Vercel, or AWS Lambda if the process runs there and was built with the feature
 //! `lambda`. Which one it is ends here: nothing behind the edge knows.
 
+#[cfg(target_os = "linux")]
+mod duplicates;
 #[cfg(feature = "lambda")]
 mod lambda;
 #[cfg(target_os = "linux")]
 mod listener;
+#[cfg(target_os = "linux")]
+mod socket;
+mod vercel;
 
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use vercel_runtime::{AppState, Error, Request, ResponseBody, service_fn};
+use vercel_runtime::Error;
 
 use crate::app::App;
-use crate::background::Background;
 use crate::error::chain;
-use crate::http::{Route, serve};
+use crate::http::Route;
 use crate::{config, telemetry};
 
 /// How long a stopping instance waits for its last responses; the platform kills it after 500 ms.
@@ -45,38 +49,10 @@ pub async fn run(route: &'static Route) -> Result<(), Error> {
         return lambda::run(route, app).await;
     }
     tokio::spawn(stop_on_sigterm(Arc::clone(&app)));
-    // Runs when this task first waits, and by then the runtime listens.
-    tokio::spawn(async { tune() });
-    // Connections accepted before that are tuned at the first request.
-    let first = Arc::new(Once::new());
-    vercel_runtime::run(service_fn(move |request: Request, state: AppState| {
-        first.call_once(tune);
-        let app = Arc::clone(&app);
-        // Without the platform's socket, the context writes plain lines in its own format.
-        let on_platform = std::env::var_os("VERCEL_IPC_PATH").is_some()
-            && request
-                .headers()
-                .contains_key("x-vercel-internal-request-id");
-        let sink = on_platform.then(|| state.log_context.clone());
-        let background = Background::new(move |work| state.wait_until(work));
-        async move {
-            // Never an `Err`: the runtime would send its text to the client, unescaped.
-            let reply = serve(route, app, request, background, sink).await;
-            reply.map(ResponseBody)
-        }
-    }))
-    .await?;
+    let ended = vercel::run(route, app).await;
     // The turns have ended, but their responses may still be on their way to the socket.
-    tokio::time::sleep(LINGER).await;
-    Ok(())
-}
-
-/// Makes the runtime's listener fit for streams, where possible.
-fn tune() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = listener::tune() {
-        tracing::warn!(cause = chain(&error), "the listener keeps its defaults");
-    }
+    tokio::join!(tokio::time::sleep(LINGER), telemetry::written());
+    ended
 }
 
 /// The runtime stops accepting requests by itself; the turns in flight must be told, too.

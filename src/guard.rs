@@ -3,24 +3,25 @@
 //!
 //! The decision itself is part of the statement that begins a turn (`session/turn.sql`), so that it
 //! holds across instances. The memory stands in front of it: whatever was refused is refused again
-//! until its time is over, without any SQL, and an instance that is full says so at once.
+//! until its time is over, without any SQL, and an instance that is full says so at once (`places`).
 
 mod limits;
+pub mod places;
 mod reads;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::error::{Code, Failure};
+use crate::error::Failure;
 use crate::pseudonym::Network;
 use crate::reader::Reader;
 
 pub use limits::{Pace, Refusal, Scope, Terms};
+pub use places::{Places, TurnPlace};
 pub use reads::Reads;
 
 /// The most refusals that are remembered, of about 112 bytes each.
@@ -28,9 +29,6 @@ const MAX_REFUSALS: usize = 16 * 1024;
 
 /// How long an instance assumes that the day's budget is spent before it asks again.
 const BUDGET_MEMORY: Duration = Duration::from_secs(5);
-
-/// What a full instance asks its clients to wait.
-const OVERLOADED_WAIT: Duration = Duration::from_secs(2);
 
 /// Whom a refusal applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,7 +46,8 @@ pub enum Subject {
 #[derive(Debug, Default)]
 pub struct Guard {
     refusals: Mutex<HashMap<Subject, Remembered>>,
-    in_flight: Arc<AtomicUsize>,
+    places: Places,
+    connections_per_turn: usize,
 }
 
 /// A refusal that is remembered.
@@ -61,30 +60,25 @@ struct Remembered {
     ends: Instant,
 }
 
-/// A place among the turns of an instance; dropping it makes room.
-#[derive(Debug)]
-pub struct TurnPlace(Arc<AtomicUsize>);
-
-impl Drop for TurnPlace {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Guard {
+    /// The guard of an instance with these places, each of whose turns opens so many connections.
+    #[must_use]
+    pub fn new(places: Places, connections_per_turn: usize) -> Self {
+        Self {
+            refusals: Mutex::default(),
+            places,
+            connections_per_turn,
+        }
+    }
+
     /// A place for a turn.
     ///
     /// # Errors
     ///
-    /// 503 `overloaded` when the instance runs as many as it may (`limit`, 0: any number).
+    /// 503 `overloaded` when the instance runs as many as it may: `limit` (0: no bound of its own),
+    /// or what its descriptors allow.
     pub fn enter(&self, limit: usize) -> Result<TurnPlace, Failure> {
-        let place = TurnPlace(Arc::clone(&self.in_flight));
-        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        if limit > 0 && before >= limit {
-            let message = "Many readers are asking right now. Please try again in a few seconds.";
-            return Err(Failure::new(Code::Overloaded, message).retry_after(OVERLOADED_WAIT));
-        }
-        Ok(place)
+        self.places.turn(limit, self.connections_per_turn)
     }
 
     /// Refuses again until the remembered wait has passed.
@@ -133,6 +127,7 @@ impl Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     #[tokio::test(start_paused = true)]
     async fn who_was_refused_is_refused_until_the_time_is_over() {
@@ -162,16 +157,5 @@ mod tests {
             );
         }
         assert!(guard.refusals.lock().unwrap().len() <= MAX_REFUSALS);
-    }
-
-    #[test]
-    fn a_full_instance_says_so_and_has_room_again_when_a_turn_ends() {
-        let guard = Guard::default();
-        let first = guard.enter(2).unwrap();
-        let _second = guard.enter(2).unwrap();
-        assert_eq!(guard.enter(2).unwrap_err().code, Code::Overloaded);
-        drop(first);
-        assert!(guard.enter(2).is_ok());
-        assert!((0..100).all(|_| guard.enter(0).is_ok()));
     }
 }

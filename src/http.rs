@@ -5,6 +5,7 @@
 //! nothing else leaves a function.
 
 use std::borrow::Cow;
+use std::mem::take;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -24,7 +26,7 @@ mod reply;
 use headers::{add_headers, allow, allow_header, is_json, preflight};
 use reply::refusal;
 
-pub use reply::{Body, Reply, empty, json};
+pub use reply::{Body, Refused, Reply, empty, json};
 
 use crate::app::App;
 use crate::background::Background;
@@ -69,8 +71,8 @@ pub struct Call {
     pub address: Option<IpAddr>,
     /// The query string, `""` if there is none.
     pub query: String,
-    /// The body, at most [`MAX_BODY_BYTES`].
-    pub body: Bytes,
+    /// The body, at most [`MAX_BODY_BYTES`]; empty once it was taken.
+    body: Bytes,
     /// Finds the request in the log.
     pub request_id: String,
     /// For work that outlives the response.
@@ -83,6 +85,13 @@ impl Call {
     pub fn parameter(&self, name: &str) -> Option<Cow<'_, str>> {
         let mut parameters = form_urlencoded::parse(self.query.as_bytes());
         parameters.find_map(|(known, value)| (known == name).then_some(value))
+    }
+
+    /// The body, to be dropped when it is parsed: the call lasts as long as its turn, and hundreds
+    /// of them wait for the model at the same time.
+    #[must_use]
+    pub fn take_body(&mut self) -> Bytes {
+        take(&mut self.body)
     }
 
     /// The response for a turn that has failed. The turn's task has logged the failure, because the
@@ -109,19 +118,27 @@ where
     let request_id = request_id(&parts);
     let span = telemetry::request_span(&request_id, sink);
     async {
+        let admitted = app.places().admit();
         // Read before anything is decided: a sender that was refused half-way would see a broken
         // connection instead of the reason.
-        let (body_bytes, body) = body::read(body).await;
-        let (origin, result) = match allowed_origin(&app, &parts.headers) {
-            Ok(origin) => {
+        let (body_bytes, body) = body::read(body, admitted.is_ok()).await;
+        let (origin, result) = match (allowed_origin(&app, &parts.headers), admitted) {
+            (Ok(origin), Ok(())) => {
+                let app = Arc::clone(&app);
                 let result = answer(route, app, &parts, body, &request_id, background).await;
                 (origin, result)
             }
-            Err(failure) => (None, Err(failure)),
+            (Ok(origin), Err(full)) => (origin, Err(full)),
+            (Err(failure), _) => (None, Err(failure)),
         };
-        let mut reply = result.unwrap_or_else(|failure| refuse(route, &failure, &request_id));
+        let mut reply =
+            result.unwrap_or_else(|failure| refuse(route, &parts, &failure, &request_id));
         add_headers(reply.headers_mut(), origin, &request_id);
-        telemetry::request_ended(&parts, body_bytes, reply.status(), started.elapsed());
+        if app.places().are_scarce() {
+            let close = HeaderValue::from_static("close");
+            reply.headers_mut().insert(header::CONNECTION, close);
+        }
+        telemetry::request_ended(&parts, body_bytes, &reply, started.elapsed());
         reply
     }
     .instrument(span)
@@ -131,7 +148,7 @@ where
 async fn answer(
     route: &Route,
     app: Arc<App>,
-    parts: &http::request::Parts,
+    parts: &Parts,
     body: Result<Bytes, Failure>,
     request_id: &str,
     background: Background,
@@ -188,8 +205,8 @@ fn allowed_origin(app: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>,
 }
 
 /// A failure as a line of the log and as a response.
-fn refuse(route: &Route, failure: &Failure, request_id: &str) -> Reply {
-    failure.log();
+fn refuse(route: &Route, parts: &Parts, failure: &Failure, request_id: &str) -> Reply {
+    failure.log_for(Some(parts.method.as_str()), Some(parts.uri.path()));
     let mut reply = refusal(failure, request_id);
     if failure.code == Code::MethodNotAllowed {
         reply
@@ -200,7 +217,7 @@ fn refuse(route: &Route, failure: &Failure, request_id: &str) -> Reply {
 }
 
 /// The platform's id of the request, or else one of ours.
-fn request_id(parts: &http::request::Parts) -> String {
+fn request_id(parts: &Parts) -> String {
     let beside = parts.extensions.get().map(|RequestId(id)| id.as_str());
     let header = || parts.headers.get("x-vercel-id")?.to_str().ok();
     match beside.or_else(header) {

@@ -5,15 +5,17 @@
 //! URL. Only this crate's own events are written, because libraries quote what they work on.
 //!
 //! On the platform a line goes through the request's [`LogContext`], so that it appears under its
-//! request; elsewhere it goes to standard output.
+//! request; elsewhere it goes to standard output. Neither is written to here, but in a thread of its
+//! own (`writer`).
+
+mod writer;
 
 use std::fmt::{Debug, Display, Write as _};
-use std::io::Write as _;
 use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
 use http::request::Parts;
-use http::{HeaderName, StatusCode, header};
+use http::{HeaderName, header};
 use tracing::field::{Empty, Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -25,7 +27,13 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::util::SubscriberInitExt;
 use vercel_runtime::LogContext;
 
+pub use writer::{leave_room_in, written};
+
 use crate::error::milliseconds;
+use crate::http::{Refused, Reply};
+
+/// The longest text in a line; what is longer is cut.
+const MAX_VALUE_CHARS: usize = 2_000;
 
 /// Where the lines of a request go: `None` is standard output.
 pub type Sink = Option<LogContext>;
@@ -36,6 +44,7 @@ pub fn init() {
     let level = std::env::var("LOG_LEVEL").ok();
     let level = level.and_then(|level| level.trim().parse().ok());
     let targets = Targets::new().with_target("textbook_chat", level.unwrap_or(LevelFilter::INFO));
+    writer::start();
     // A second start finds the first one's log, which serves as well.
     let _ = tracing_subscriber::registry()
         .with(JsonLines.with_filter(targets))
@@ -68,8 +77,18 @@ pub fn request_span(request_id: &str, sink: Sink) -> Span {
     span
 }
 
-/// The line that says how a request ended.
-pub fn request_ended(parts: &Parts, body_bytes: usize, status: StatusCode, duration: Duration) {
+/// The line that says how a request ended. A refusal has one already, and a crowd that is refused
+/// must not fill the log: there, this line is for debugging.
+pub fn request_ended(parts: &Parts, body_bytes: usize, reply: &Reply, duration: Duration) {
+    if reply.extensions().get::<Refused>().is_some() {
+        tracing::debug!(
+            target: "textbook_chat",
+            status = reply.status().as_u16(),
+            duration_ms = milliseconds(duration),
+            "request"
+        );
+        return;
+    }
     let header = |name| {
         parts
             .headers
@@ -85,7 +104,7 @@ pub fn request_ended(parts: &Parts, body_bytes: usize, status: StatusCode, durat
         user_agent = header(header::USER_AGENT),
         headers = names.join(","),
         body_bytes,
-        status = status.as_u16(),
+        status = reply.status().as_u16(),
         duration_ms = milliseconds(duration),
         "request"
     );
@@ -113,15 +132,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let level = *event.metadata().level();
-        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
-        let name = match level {
-            Level::ERROR => "error",
-            Level::WARN => "warn",
-            Level::INFO => "info",
-            Level::DEBUG => "debug",
-            Level::TRACE => "trace",
-        };
-        let mut line = Fields(format!(r#"{{"timestamp":"{now}","level":"{name}""#));
+        let mut line = Fields(opening(level));
         event.record(&mut line);
 
         let mut sink = None;
@@ -133,19 +144,21 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
             sink = sink.or_else(|| extensions.get::<LogContext>().cloned());
         }
         line.0.push('}');
-        write(sink.as_ref(), level, &line.0);
+        writer::send(sink, level, line.0);
     }
 }
 
-fn write(sink: Option<&LogContext>, level: Level, line: &str) {
-    match (sink, level) {
-        (Some(sink), Level::ERROR) => sink.error(line),
-        (Some(sink), Level::WARN) => sink.warn(line),
-        (Some(sink), Level::INFO) => sink.info(line),
-        (Some(sink), _) => sink.debug(line),
-        // A log that cannot be written must not fail a turn.
-        (None, _) => drop(writeln!(std::io::stdout().lock(), "{line}")),
-    }
+/// How every line begins.
+fn opening(level: Level) -> String {
+    let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    let name = match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    };
+    format!(r#"{{"timestamp":"{now}","level":"{name}""#)
 }
 
 /// The fields of a span or an event, each as `,"name":value`. No event has a field that one of our
@@ -165,6 +178,9 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
+        // A path or a header may be as long as its sender likes.
+        let end = value.char_indices().nth(MAX_VALUE_CHARS);
+        let value = end.map_or(value, |(end, _)| &value[..end]);
         if let Ok(quoted) = serde_json::to_string(value) {
             self.insert(field, quoted);
         }

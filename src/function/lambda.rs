@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::background::Background;
 use crate::caller::PlatformAddress;
 use crate::http::{RequestId, serve};
+use crate::telemetry;
 
 use super::Route;
 
@@ -58,6 +59,7 @@ pub(super) async fn run(route: &'static Route, app: Arc<App>) -> Result<(), Erro
         let work = work.clone();
         async move {
             work.ended().await;
+            telemetry::written().await;
             answered
         }
     });

@@ -15,6 +15,10 @@ pub type Body = BoxBody<Bytes, BoxError>;
 /// A response.
 pub type Reply = Response<Body>;
 
+/// Marks a response, as an extension, whose line of the log says already that it refuses.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused;
+
 /// A JSON response.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Reply {
     // Only a map whose keys are not strings can fail, and our own types hold none.
@@ -43,6 +47,9 @@ fn full(bytes: impl Into<Bytes>) -> Body {
 /// A failure as a response.
 pub(super) fn refusal(failure: &Failure, request_id: &str) -> Reply {
     let mut reply = json(failure.code.status(), &failure.body(request_id));
+    if failure.code.refuses() {
+        reply.extensions_mut().insert(Refused);
+    }
     if let Some(seconds) = failure.retry_after_seconds() {
         reply
             .headers_mut()

@@ -20,6 +20,7 @@ use super::Error;
 use super::pace::{Pace, PacedBody};
 use crate::config::ModelSettings;
 use crate::error::chain;
+use crate::guard::places::{descriptor_limit, idle_connections};
 
 /// What the calls of an instance share.
 #[derive(Debug)]
@@ -34,7 +35,9 @@ impl Provider {
             .with_api_base(&settings.base_url)
             .with_api_key(settings.api_key.expose_secret());
         // How long reading may take, the callers decide, who know what they wait for.
-        let http = reqwest::Client::builder().connect_timeout(settings.connect_timeout);
+        let http = reqwest::Client::builder()
+            .connect_timeout(settings.connect_timeout)
+            .pool_max_idle_per_host(idle_connections(descriptor_limit()));
         // Parsing the CA bundle takes 10 ms or more of CPU time: not on a thread that serves.
         let http = tokio::task::spawn_blocking(move || http.build())
             .await

@@ -135,6 +135,19 @@ impl World {
         world.with(name, value).chat().await
     }
 
+    /// Starts the function `chat` after a command of the shell, whose process it becomes.
+    pub async fn chat_after(&self, command: &str) -> Running {
+        let script = tempfile::Builder::new().suffix(".sh").tempfile().unwrap();
+        let chat = env!("CARGO_BIN_EXE_chat");
+        let text = format!("#!/bin/sh\n{command}\nexec '{chat}'\n");
+        std::fs::write(&script, text).unwrap();
+        // Closed: nobody may run a file that somebody has open for writing.
+        let script = script.into_temp_path();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&script, executable).unwrap();
+        self.start(script.to_str().unwrap()).await
+    }
+
     /// Starts the function `chatkit`.
     pub async fn chatkit(&self) -> Running {
         self.start(env!("CARGO_BIN_EXE_chatkit")).await

@@ -46,6 +46,31 @@ async fn two_hundred_slow_turns_share_a_pool_of_two() {
 }
 
 #[tokio::test]
+async fn a_turn_that_waits_does_not_keep_what_was_sent_beside_its_question() {
+    let world = World::new().await;
+    world.model.always(held());
+    let chat = world.chat().await;
+    let kilobytes = || {
+        let status = format!("/proc/{}/status", chat.function.pid());
+        let status = std::fs::read_to_string(status).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let resident = resident.unwrap().trim().strip_suffix(" kB").unwrap();
+        resident.parse::<usize>().unwrap()
+    };
+    let before = kilobytes();
+    let body = json!({ "message": "hi", "padding": "x".repeat(1_000_000) }).to_string();
+    for count in 1..=40 {
+        let request = chat.request(Method::POST, "/chat").body(body.clone());
+        let request = request.header("content-type", "application/json");
+        tokio::spawn(Reply::of(request));
+        world.model.was_asked(count).await;
+    }
+    let grown = kilobytes().saturating_sub(before);
+    // The HTTP server's own buffer of a connection may hold 400 kB.
+    assert!(grown < 32_000, "{grown} kB");
+}
+
+#[tokio::test]
 async fn a_crowd_may_connect_while_the_instance_is_busy() {
     let world = World::new().await;
     let chat = world.chat().await;

@@ -1,10 +1,13 @@
 //! What the log tells an owner, and what it never tells anybody.
 
-use reqwest::Method;
-use serde_json::json;
+use std::time::Duration;
 
-use crate::harness::model::Script;
-use crate::harness::{API_KEY, Reply, World};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::harness::model::{Script, held};
+use crate::harness::{API_KEY, Reply, Running, World, eventually, question};
 
 const QUESTION: &str = "my-private-question";
 const PASSAGE: &str = "my-selected-passage";
@@ -154,6 +157,83 @@ async fn neither_an_address_nor_a_header_of_a_request_is_in_the_log() {
     for secret in SECRETS {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_is_one_short_line_and_no_error() {
+    let world = World::new().await.with("LOG_LEVEL", "info");
+    let chat = world.chat_with("MAX_TURNS_IN_FLIGHT", 1).await;
+    let chatkit = world.chatkit().await;
+    let lines = async |running: &Running, requests: &[RequestBuilder]| {
+        let known = running.raw_log().lines().count();
+        for request in requests {
+            Reply::of(request.try_clone().unwrap()).await;
+        }
+        let lines = eventually(async || {
+            let log = running.raw_log();
+            let lines: Vec<_> = log.lines().skip(known).map(str::to_owned).collect();
+            (lines.len() >= requests.len()).then_some(lines)
+        });
+        lines.await.expect("not even one line for each")
+    };
+    let refused = [
+        chat.request(Method::POST, "/chat")
+            .json(&json!({ "message": "" })),
+        chat.request(Method::GET, "/nowhere"),
+        chat.request(Method::PUT, "/chat"),
+        chat.request(Method::POST, "/chat")
+            .json(&json!({ "message": "hi" })),
+    ];
+    world.model.next(held());
+    let waiting = chat.request(Method::POST, "/chat").json(&question());
+    let waiting = tokio::spawn(Reply::of(waiting));
+    world.model.was_asked(1).await;
+    let mut all = lines(&chat, &refused).await;
+    assert!(all.last().unwrap().contains("overloaded"), "{all:#?}");
+    world.model.release();
+    waiting.await.unwrap();
+    let transcribe = json!({ "type": "input.transcribe", "params": {} });
+    let refused = [chatkit.request(Method::POST, "/chatkit").json(&transcribe)];
+    all.extend(lines(&chatkit, &refused).await);
+    assert_eq!(all.len(), 5, "{all:#?}");
+    for line in all {
+        assert!(line.len() < 230, "{} bytes: {line}", line.len());
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["message"], "request refused", "{line}");
+        let full = line["code"] == "overloaded";
+        assert_eq!(line["level"], if full { "warn" } else { "info" }, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_holds_up_no_turn_and_says_later_what_it_lacks() {
+    let world = World::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("log");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    // Open at both ends, so that neither waits for the other.
+    let command = format!("exec 1<>'{}'", pipe.display());
+    let chat = world.chat_after(&command).await;
+    for _ in 0..1_000 {
+        chat.get("/chat").await;
+    }
+    for _ in 0..20 {
+        chat.ask("hi").await.field("response");
+    }
+    let reader = tokio::net::unix::pipe::OpenOptions::new().open_receiver(&pipe);
+    let mut lines = BufReader::new(reader.unwrap()).lines();
+    let dropped = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.contains("lines of the log were dropped") {
+                let line: Value = serde_json::from_str(&line).unwrap();
+                return line["dropped"].as_u64().unwrap();
+            }
+        }
+        0
+    };
+    let dropped = tokio::time::timeout(Duration::from_secs(10), dropped).await;
+    assert!(dropped.expect("no line says so") > 100);
 }
 
 #[tokio::test]

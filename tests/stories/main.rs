@@ -15,6 +15,7 @@ mod contract;
 mod conversation;
 mod cors;
 mod database_failures;
+mod descriptors;
 mod faults;
 mod growth;
 mod guards;

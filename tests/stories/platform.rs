@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::UnixListener;
+use tokio::sync::oneshot;
 
 use crate::harness::model::{held_halfway, talkative};
-use crate::harness::{Running, World, eventually};
+use crate::harness::{Reply, Running, World, eventually};
 
 /// The host's end of the socket.
 struct Host {
@@ -18,13 +20,22 @@ struct Host {
 
 impl Host {
     fn start(name: &str) -> Self {
+        Self::reading(name, std::future::ready(()))
+    }
+
+    /// A host that does not read before `begin` is over.
+    fn reading(name: &str, begin: impl Future<Output = ()> + Send + 'static) -> Self {
         let path = format!("textbook-chat-{}-{name}.sock", std::process::id());
         let path = std::env::temp_dir().join(path);
         let listener = UnixListener::bind(&path).unwrap();
         let said = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&said);
         tokio::spawn(async move {
+            let mut begin = Some(begin);
             while let Ok((stream, _)) = listener.accept().await {
+                if let Some(begin) = begin.take() {
+                    begin.await;
+                }
                 let mut messages = BufReader::new(stream).split(0);
                 while let Ok(Some(message)) = messages.next_segment().await {
                     heard
@@ -61,7 +72,10 @@ impl Drop for Host {
 }
 
 async fn on_platform(name: &str) -> (World, Host, Running) {
-    let host = Host::start(name);
+    on_platform_of(Host::start(name)).await
+}
+
+async fn on_platform_of(host: Host) -> (World, Host, Running) {
     let world = World::new()
         .await
         .with("VERCEL_IPC_PATH", host.path.display());
@@ -147,4 +161,28 @@ async fn the_lines_of_a_request_go_to_the_platform_under_their_invocation() {
         !chat.raw_log().contains("model call"),
         "nor to standard output as well"
     );
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_read_holds_up_no_turn() {
+    let (read, begin) = oneshot::channel();
+    let host = Host::reading("silent", async { drop(begin.await) });
+    let (_world, host, chat) = on_platform_of(host).await;
+    for i in 0..200 {
+        let id = format!("turn {i}");
+        let request = chat
+            .request(reqwest::Method::POST, "/chat")
+            .json(&json!({ "message": "hi" }));
+        let headers = invocation(&id);
+        let request = headers.into_iter().fold(request, |request, (name, value)| {
+            request.header(name, value)
+        });
+        let reply = tokio::time::timeout(Duration::from_secs(5), Reply::of(request));
+        reply
+            .await
+            .unwrap_or_else(|_| panic!("turn {i} waits"))
+            .field("response");
+    }
+    read.send(()).unwrap();
+    host.ended("turn 199").await;
 }

@@ -1,0 +1,117 @@
+//! Lines on their way out of the process, in a thread of their own.
+//!
+//! Whoever reads the log may stop reading, and then a write blocks. The thread that serves all turns
+//! must not: lines wait in a queue, and those that find it full are dropped and counted; as soon as
+//! somebody reads again, a line says how many.
+
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tracing::Level;
+
+use super::{Sink, opening};
+
+/// Lines that may wait, of a few hundred bytes each.
+const WAITING: usize = 1024;
+
+/// How long the end of a request or of the process waits for its lines.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+static QUEUE: OnceLock<SyncSender<Message>> = OnceLock::new();
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+static SOCKET: Mutex<Option<Arc<OwnedFd>>> = Mutex::new(None);
+
+enum Message {
+    Line(Sink, Level, String),
+    /// Whatever came before it is written.
+    Mark(oneshot::Sender<()>),
+}
+
+/// Starts the thread. Without it, nothing is written.
+pub(super) fn start() {
+    let (queue, messages) = sync_channel(WAITING);
+    if QUEUE.set(queue).is_ok() {
+        let thread = std::thread::Builder::new().name("log".into());
+        let _ = thread.spawn(move || write_all(&messages));
+    }
+}
+
+/// Sends a line on its way, or drops it.
+pub(super) fn send(sink: Sink, level: Level, line: String) {
+    let message = Message::Line(sink, level, line);
+    if QUEUE.get().is_none_or(|it| it.try_send(message).is_err()) {
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Waits until the lines so far are written, but not long. The platform shows a line under its
+/// request only if it comes before the request's end, and may freeze or kill the process then.
+pub async fn written() {
+    let (tell, told) = oneshot::channel();
+    if QUEUE
+        .get()
+        .is_some_and(|it| it.try_send(Message::Mark(tell)).is_ok())
+    {
+        let _ = timeout(PATIENCE, told).await;
+    }
+}
+
+/// Names the platform's socket, to which lines go that have a sink: from now on they wait while it
+/// is more than a quarter full. The thread that serves writes to it, too, when an invocation ends,
+/// and the rest is left to that.
+pub fn leave_room_in(socket: OwnedFd) {
+    *SOCKET.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(socket));
+}
+
+fn write_all(messages: &Receiver<Message>) {
+    for message in messages {
+        match message {
+            Message::Line(sink, level, line) => {
+                write(&sink, level, &line);
+                // Somebody reads, so this one arrives.
+                let dropped = DROPPED.swap(0, Ordering::Relaxed);
+                if dropped > 0 {
+                    write(&sink, Level::WARN, &notice(dropped));
+                }
+            }
+            // Whoever asked may have gone on.
+            Message::Mark(tell) => drop(tell.send(())),
+        }
+    }
+}
+
+fn notice(dropped: u64) -> String {
+    let start = opening(Level::WARN);
+    format!(
+        r#"{start},"message":"lines of the log were dropped: nobody read them","dropped":{dropped}}}"#
+    )
+}
+
+fn write(sink: &Sink, level: Level, line: &str) {
+    let Some(sink) = sink else {
+        // A log that cannot be written must not fail a turn.
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+        return;
+    };
+    let socket = SOCKET
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    if let Some(socket) = socket {
+        // The kernel calls a Unix socket writable up to a quarter of its buffer.
+        let _ = poll(&mut [PollFd::new(&socket, PollFlags::OUT)], None);
+    }
+    match level {
+        Level::ERROR => sink.error(line),
+        Level::WARN => sink.warn(line),
+        Level::INFO => sink.info(line),
+        _ => sink.debug(line),
+    }
+}
