@@ -36,6 +36,9 @@ impl Provider {
             .with_api_key(settings.api_key.expose_secret());
         // How long reading may take, the callers decide, who know what they wait for.
         let http = reqwest::Client::builder()
+            // Whatever features other crates switch on: over HTTP/2 all calls would share a
+            // connection, and its end would be the end of every answer.
+            .http1_only()
             .connect_timeout(settings.connect_timeout)
             .pool_max_idle_per_host(idle_connections(descriptor_limit()));
         // Parsing the CA bundle takes 10 ms or more of CPU time: not on a thread that serves.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::harness::model::{Script, held};
-use crate::harness::{API_KEY, Reply, Running, World, eventually, question};
+use crate::harness::{API_KEY, Reply, Running, World, eventually, question, signal};
 
 const QUESTION: &str = "my-private-question";
 const PASSAGE: &str = "my-selected-passage";
@@ -234,6 +234,20 @@ async fn a_log_that_nobody_reads_holds_up_no_turn_and_says_later_what_it_lacks()
     };
     let dropped = tokio::time::timeout(Duration::from_secs(10), dropped).await;
     assert!(dropped.expect("no line says so") > 100);
+}
+
+#[tokio::test]
+async fn the_last_lines_of_an_instance_that_is_stopped_are_written() {
+    let world = World::new().await;
+    world.model.next(held());
+    let mut chat = world.chat().await;
+    let request = chat.request(Method::POST, "/chat").json(&question());
+    let turn = tokio::spawn(Reply::of(request));
+    world.model.was_asked(1).await;
+    signal(chat.function.pid(), "TERM");
+    turn.await.unwrap();
+    assert!(chat.function.ends_within(Duration::from_secs(10)).await);
+    assert_eq!(chat.logged("request").await["status"], 500);
 }
 
 #[tokio::test]
