@@ -10,6 +10,7 @@
 //! reports it.
 
 mod answer;
+mod asked;
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -209,7 +210,9 @@ async fn run(app: &App, ask: &Ask, events: &Sender<Event>) -> Result<Option<Even
             refusal,
             wait,
         } => {
-            ready.guard.remember(subject, refusal, wait);
+            if let Some(subject) = subject {
+                ready.guard.remember(subject, refusal, wait);
+            }
             return Err(refusal.failure(wait));
         }
     };
@@ -238,8 +241,7 @@ async fn run(app: &App, ask: &Ask, events: &Sender<Event>) -> Result<Option<Even
     if let Err(_) | Ok(None) = &stored {
         // If this fails, the key is released when its lease ends: no reason for the turn to fail
         // differently.
-        let failed =
-            session::fail(database, &turn, ask.key.as_ref(), answer.unsettled(&turn)).await;
+        let failed = session::fail(database, &turn, ask.key.as_ref(), answer.ended(&turn)).await;
         if let Err(error) = failed {
             tracing::warn!(
                 cause = chain(&error),
