@@ -45,6 +45,9 @@ pub enum Error {
     /// No connection in time. Nothing has been asked.
     #[error("the model could not be connected to in time")]
     ConnectTimeout,
+    /// No connection, for another reason. Nothing has been asked.
+    #[error("the model could not be connected to: {0}")]
+    Unreachable(String),
     /// The provider refused the request.
     #[error("the model refused: {0}")]
     Refused(Refusal),
@@ -68,7 +71,7 @@ impl Error {
     pub fn is_free_of_charge(&self) -> bool {
         matches!(
             self,
-            Self::SetUp(_) | Self::ConnectTimeout | Self::Refused(_)
+            Self::SetUp(_) | Self::ConnectTimeout | Self::Unreachable(_) | Self::Refused(_)
         )
     }
 }

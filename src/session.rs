@@ -10,7 +10,7 @@
 
 use std::time::Instant;
 
-use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use tokio_postgres::Row;
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -23,7 +23,7 @@ mod keeping;
 pub mod owned;
 
 pub use begin::{Ask, Outcome, Stored, begin};
-pub use end::{Finished, fail, finish, refuse};
+pub use end::{Ended, Finished, fail, finish, refuse};
 pub use keeping::{Message, forget, read};
 
 /// What a turn does to the tables, as functions of the database; `{turn}` stands for their schema.
@@ -48,14 +48,14 @@ pub struct Turn {
     clock: (DateTime<Utc>, Instant),
     /// The `seq` of the last message that the new answer to a retried question replaces.
     replaces: Option<i64>,
-    reservation: Reservation,
+    reserved: i64,
 }
 
 impl Turn {
-    /// What was taken from the day's budget for it, in billionths of a dollar.
+    /// What it may cost at most, which is reserved until it ends, in billionths of a dollar.
     #[must_use]
     pub fn reserved(&self) -> i64 {
-        self.reservation.nanos
+        self.reserved
     }
 
     /// The time by the database's clock, as near as ours can tell, in the whole microseconds that
@@ -71,14 +71,6 @@ impl Turn {
     pub fn is_retry(&self) -> bool {
         self.replaces.is_some()
     }
-}
-
-/// The most that a turn may cost, taken from the day's budget in advance.
-#[derive(Debug, Clone, Copy)]
-struct Reservation {
-    day: NaiveDate,
-    shard: i16,
-    nanos: i64,
 }
 
 /// A message of the conversation's past.

@@ -10,6 +10,7 @@
 //! reports it.
 
 mod answer;
+mod asked;
 mod event;
 mod open;
 
@@ -182,7 +183,9 @@ async fn run(
             refusal,
             wait,
         } => {
-            ready.guard.remember(subject, refusal, wait);
+            if let Some(subject) = subject {
+                ready.guard.remember(subject, refusal, wait);
+            }
             return Err(refusal.failure(wait));
         }
     };
@@ -210,15 +213,15 @@ async fn run(
     let stored = answer.store(ready, ask, &turn, ending).await;
     let conversation = turn.conversation;
     if let Err(_) | Ok(None) = &stored {
-        let cost = answer.unsettled(&turn);
+        let ended = answer.ended(&turn);
         let lost = stored.as_ref().err().map(|failure| failure.code) == Some(Code::DatabaseError);
         // The database may not be there for a while, and the reader waits.
         if lost
-            || timeout(END_WAIT, end(database, ask, &turn, cost))
+            || timeout(END_WAIT, end(database, ask, &turn, ended))
                 .await
                 .is_err()
         {
-            *open = Some(Open::new(turn, cost));
+            *open = Some(Open::new(turn, ended));
         }
     }
     // Unless it was taken back, the question is stored: it can be asked again in the same

@@ -38,6 +38,8 @@ pub struct Terms {
     pub lease: Duration,
     /// The share of turns that also delete a few dead rows.
     pub sweeps: f64,
+    /// The model is shown nothing of the past that the moderation has not passed.
+    pub moderated: bool,
     prices: Prices,
     max_completion_tokens: u64,
 }
@@ -82,6 +84,7 @@ impl Terms {
             max_history_bytes: integer(prompt::BYTES_PER_CHAR * settings.max_prompt_chars),
             lease: settings.model.timeout + 2 * statement + LEASE_MARGIN,
             sweeps: SWEEPS,
+            moderated: settings.moderation,
             prices: settings.prices,
             max_completion_tokens: settings.model.max_completion_tokens.into(),
         }
@@ -92,6 +95,12 @@ impl Terms {
     #[must_use]
     pub fn worst_cost(&self, prompt_bytes: usize) -> i64 {
         self.cost(prompt_bytes as u64, self.max_completion_tokens)
+    }
+
+    /// What of that is the answer's.
+    #[must_use]
+    pub fn answer_cost(&self) -> i64 {
+        self.cost(0, self.max_completion_tokens)
     }
 
     /// The most that a byte of the history can cost, in billionths of a dollar.
@@ -126,11 +135,15 @@ pub enum Refusal {
     ConversationPace,
     /// The day's money is spent.
     Budget,
+    /// What is left of the day's money does not hold this question.
+    TooBig,
 }
 
 /// What a limit applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
+    /// One question.
+    Question,
     /// A network.
     Network,
     /// A conversation.
@@ -148,6 +161,7 @@ impl Refusal {
             "network_day" => Self::NetworkDay,
             "conversation_pace" => Self::ConversationPace,
             "budget" => Self::Budget,
+            "too_big" => Self::TooBig,
             _ => return None,
         })
     }
@@ -159,6 +173,7 @@ impl Refusal {
             Self::NetworkPace | Self::NetworkDay => Scope::Network,
             Self::ConversationPace => Scope::Conversation,
             Self::Budget => Scope::Everybody,
+            Self::TooBig => Scope::Question,
         }
     }
 
@@ -181,6 +196,10 @@ impl Refusal {
             Self::Budget => (
                 Code::BudgetExhausted,
                 "The assistant has answered all it can for now. Please come back later.",
+            ),
+            Self::TooBig => (
+                Code::BudgetExhausted,
+                "This question is too long for what the assistant can still do today. Please ask a shorter one, or come back later.",
             ),
         };
         Failure::new(code, message).retry_after(wait)
@@ -214,6 +233,7 @@ mod tests {
         let worst = terms.worst_cost(100) - terms.worst_cost(0);
         assert_eq!(worst, 100 * terms.byte_cost());
         assert_eq!(terms.worst_cost(0), terms.cost(0, 800));
+        assert_eq!(terms.answer_cost(), 800 * 4_500);
     }
 
     #[test]

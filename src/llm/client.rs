@@ -143,6 +143,10 @@ impl From<OpenAIError> for Error {
             OpenAIError::Reqwest(error) if error.is_timeout() && error.is_connect() => {
                 Self::ConnectTimeout
             }
+            // No such name, refused, no descriptor left, no TLS: nothing was asked.
+            OpenAIError::Reqwest(error) if error.is_connect() => {
+                Self::Unreachable(chain(&error.without_url()))
+            }
             OpenAIError::Reqwest(error) if error.is_timeout() => {
                 Self::Timeout("the answer stalled")
             }

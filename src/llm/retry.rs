@@ -38,7 +38,7 @@ pub fn delay(error: &Error, attempt: u32, left: Duration, jitter: f64) -> Option
             }
             refusal.retry_after
         }
-        Error::Transport(_) | Error::ConnectTimeout => None,
+        Error::Transport(_) | Error::ConnectTimeout | Error::Unreachable(_) => None,
         Error::SetUp(_)
         | Error::Timeout(_)
         | Error::Flagged
@@ -88,6 +88,7 @@ mod tests {
             refused(500, "", None),
             refused(503, "", None),
             Error::Transport("reset".into()),
+            Error::Unreachable("refused".into()),
             Error::ConnectTimeout,
         ] {
             let wait = |attempt, jitter| delay(&error, attempt, LEFT, jitter);

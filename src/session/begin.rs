@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::ids::Ids;
-use super::{Author, PastMessage, Reservation, StoredAnswer, Turn, citations};
+use super::{Author, PastMessage, StoredAnswer, Turn, citations};
 use crate::database::functions::{explain, statement};
 use crate::database::{Database, Error, Rank, Statement};
 use crate::guard::{Refusal, Scope, Subject, Terms};
@@ -22,7 +22,7 @@ use crate::reader::Reader;
 const BEGIN_SQL: &str = "
 select
     outcome, extract(epoch from wait)::float8 as wait_seconds,
-    session_id, question_id, answer_id, answered_at, reserved, spending_day,
+    session_id, question_id, answer_id, answered_at, reserved,
     role, content, selected_text, state,
     session_created_at, question_created_at, begun_at, replaces, citations
 from {turn}.begin(
@@ -36,7 +36,8 @@ from {turn}.begin(
     message_bytes => $20, max_history_bytes => $21,
     spending_shard => $22, sweeps => $23,
     reader => $24, owned => $25, retried => $26,
-    new_title => $27, new_parts => $28::jsonb, new_options => $29::jsonb, reader_page => $30
+    new_title => $27, new_parts => $28::jsonb, new_options => $29::jsonb, reader_page => $30,
+    answer_cost => $31, moderated => $32
 )";
 
 static BEGIN: LazyLock<Statement> =
@@ -97,8 +98,8 @@ pub enum Outcome {
     Unsure(Turn, Error),
     /// A limit is used up; nothing is stored.
     Refused {
-        /// Whom the limit applies to.
-        subject: Subject,
+        /// Whom the limit applies to; nobody but this question, if it is too big.
+        subject: Option<Subject>,
         /// Which limit it is.
         refusal: Refusal,
         /// How long until it may succeed.
@@ -130,7 +131,7 @@ pub async fn begin(
             // nothing: the next run sees what the other one has left.
             Err(error) if attempts < MEETINGS && has_met(&error) => {}
             Err(error) if error.is_unsure() => {
-                return Ok(Outcome::Unsure(ids.turn(ask, worst_cost, terms), error));
+                return Ok(Outcome::Unsure(ids.turn(ask, worst_cost), error));
             }
             outcome => return outcome.map_err(explain),
         }
@@ -194,14 +195,16 @@ async fn begin_once(
                 (&ask.stored.parts, Type::TEXT),
                 (&ask.stored.options, Type::TEXT),
                 (page, Type::TEXT),
+                (&terms.answer_cost(), Type::INT8),
+                (&terms.moderated, Type::BOOL),
             ],
         )
         .await?;
-    outcome(&rows, ask, ids.shard)
+    outcome(&rows, ask)
 }
 
 /// What the database has decided.
-fn outcome(rows: &[Row], ask: &Ask, shard: i16) -> Result<Outcome, Error> {
+fn outcome(rows: &[Row], ask: &Ask) -> Result<Outcome, Error> {
     let first = rows.first().ok_or(Error::Unexpected(BEGIN.name))?;
     Ok(match first.get("outcome") {
         "begun" => Outcome::Begun(Turn {
@@ -213,11 +216,7 @@ fn outcome(rows: &[Row], ask: &Ask, shard: i16) -> Result<Outcome, Error> {
             question_created_at: first.get("question_created_at"),
             clock: (first.get("begun_at"), Instant::now()),
             replaces: first.get("replaces"),
-            reservation: Reservation {
-                nanos: first.get("reserved"),
-                day: first.get("spending_day"),
-                shard,
-            },
+            reserved: first.get("reserved"),
         }),
         "answered" => Outcome::Answered(StoredAnswer {
             conversation: first.get("session_id"),
@@ -233,11 +232,12 @@ fn outcome(rows: &[Row], ask: &Ask, shard: i16) -> Result<Outcome, Error> {
             let refusal = Refusal::of(word).ok_or(Error::Unexpected(BEGIN.name))?;
             Outcome::Refused {
                 subject: match refusal.scope() {
-                    Scope::Network => Subject::Network(ask.network),
+                    Scope::Question => None,
+                    Scope::Network => Some(Subject::Network(ask.network)),
                     Scope::Conversation => {
-                        Subject::Conversation(first.get("session_id"), ask.reader)
+                        Some(Subject::Conversation(first.get("session_id"), ask.reader))
                     }
-                    Scope::Everybody => Subject::Everybody,
+                    Scope::Everybody => Some(Subject::Everybody),
                 },
                 refusal,
                 wait: Duration::from_secs_f64(first.get::<_, f64>("wait_seconds").max(0.0)),

@@ -14,16 +14,14 @@ use crate::idempotency::Key;
 static FINISH: LazyLock<Statement> = LazyLock::new(|| {
     let sql = "select {turn}.finish(
         this_answer => $1, this_session => $2, answer => $3, this_question => $4, answer_state => $5,
-        spending_day => $6, spending_shard => $7, reserved => $8, cost => $9,
-        began_at => $10, replaces => $11, what_it_cites => $12::jsonb
+        cost => $6, began_at => $7, replaces => $8, what_it_cites => $9::jsonb, passed => $10
     ) as stored_at";
     statement("finish", sql).ranked(Rank::End)
 });
 
 static FAIL: LazyLock<Statement> = LazyLock::new(|| {
     let sql = "select {turn}.fail(
-        this_question => $1, this_answer => $2, key_hash => $3,
-        spending_day => $4, spending_shard => $5, refund => $6
+        this_question => $1, this_answer => $2, key_hash => $3, cost => $4, passed => $5
     )";
     statement("fail", sql).ranked(Rank::End)
 });
@@ -46,6 +44,8 @@ pub struct Finished<'a> {
     pub state: State,
     /// What the turn has cost, in billionths of a dollar.
     pub cost: i64,
+    /// The moderation has passed the question.
+    pub passed: bool,
     /// The time that it carries instead of the one at which it is stored.
     pub began_at: Option<DateTime<Utc>>,
 }
@@ -80,13 +80,11 @@ pub async fn finish(
                 (&finished.text, Type::TEXT),
                 (&turn.question_id, Type::UUID),
                 (&state, Type::TEXT),
-                (&turn.reservation.day, Type::DATE),
-                (&turn.reservation.shard, Type::INT2),
-                (&turn.reservation.nanos, Type::INT8),
                 (&finished.cost, Type::INT8),
                 (&finished.began_at, Type::TIMESTAMPTZ),
                 (&turn.replaces, Type::INT8),
                 (&citations, Type::TEXT),
+                (&finished.passed, Type::BOOL),
             ],
         )
         .await;
@@ -98,29 +96,37 @@ pub async fn finish(
     Ok(stored.get("stored_at"))
 }
 
+/// How a turn has ended that has no whole answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended {
+    /// What it has cost, in billionths of a dollar; `None` if it is settled already.
+    pub cost: Option<i64>,
+    /// The moderation has passed the question.
+    pub passed: bool,
+}
+
 /// Ends a turn that has no whole answer: releases its key, so that the same request may try again
-/// at once, and returns of what was reserved all but its `cost`, in billionths of a dollar.
+/// at once, and replaces its reservation with its cost.
 ///
 /// # Errors
 ///
-/// When the database fails; the key is then released when its lease ends, and the turn stays charged.
+/// When the database fails; when the turn's lease ends, the key is released and the turn counts as
+/// one that died.
 pub async fn fail(
     database: &Database,
     turn: &Turn,
     key: Option<&Key>,
-    cost: i64,
+    ended: Ended,
 ) -> Result<(), Error> {
-    let refund = turn.reservation.nanos.saturating_sub(cost).max(0);
-    if key.is_none() && refund == 0 {
+    if key.is_none() && ended.cost.is_none() {
         return Ok(());
     }
     let parameters = [
         (&turn.question_id as _, Type::UUID),
         (&turn.answer_id as _, Type::UUID),
         (&key.map(|key| &key.key[..]) as _, Type::BYTEA),
-        (&turn.reservation.day as _, Type::DATE),
-        (&turn.reservation.shard as _, Type::INT2),
-        (&refund as _, Type::INT8),
+        (&ended.cost as _, Type::INT8),
+        (&ended.passed as _, Type::BOOL),
     ];
     let failed = database.query(&FAIL, &parameters).await;
     failed.map_err(explain)?;

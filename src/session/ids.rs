@@ -6,8 +6,7 @@ use chrono::Utc;
 use uuid::Uuid;
 
 use super::begin::Ask;
-use super::{Reservation, Turn, new_id};
-use crate::guard::Terms;
+use super::{Turn, new_id};
 
 /// The day's spending is spread over this many rows: turns would queue for a single one.
 const SHARDS: u8 = 16;
@@ -31,7 +30,7 @@ impl Ids {
     }
 
     /// The turn as far as it is known without the database.
-    pub(super) fn turn(&self, ask: &Ask, worst_cost: i64, terms: &Terms) -> Turn {
+    pub(super) fn turn(&self, ask: &Ask, worst_cost: i64) -> Turn {
         let now = Utc::now();
         Turn {
             conversation: ask.question.conversation.unwrap_or(self.conversation),
@@ -42,17 +41,7 @@ impl Ids {
             question_created_at: now,
             clock: (now, Instant::now()),
             replaces: None,
-            reservation: Reservation {
-                // What was reserved for its history stays charged. A question that was there before
-                // does not show that anything was reserved now.
-                nanos: if terms.daily_budget > 0 && ask.retried.is_none() {
-                    worst_cost
-                } else {
-                    0
-                },
-                day: now.date_naive(),
-                shard: self.shard,
-            },
+            reserved: worst_cost,
         }
     }
 }

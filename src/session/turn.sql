@@ -16,6 +16,7 @@
 -- (oldest first; one row of nulls if there is none), or
 --   answered, in_progress, key_reused   what became of the request with this key
 --   network_pace, network_day, conversation_pace, budget   a refusal, with the wait
+--   too_big   a refusal that counts as a question: the rest of the budget does not hold this turn
 --   no_session   the conversation must be the reader's own, and is not
 --
 -- A conversation that has an owner is unknown to everybody else. A retry is a turn for a question
@@ -36,14 +37,17 @@ create function {turn}.begin(
     spending_shard smallint,
     passage text default null,
     -- The Idempotency-Key's hash, the request's hash, how long the turn may take.
-    key_hash bytea default null, request_hash bytea default null, lease interval default null,
+    key_hash bytea default null, request_hash bytea default null,
+    lease interval default '1 minute',
     -- The limits; zero switches one off. An interval is the time between two questions at the pace.
     network_hash bytea default null,
     network_burst bigint default 0, network_interval interval default '0',
     network_daily bigint default 0,
     conversation_burst bigint default 0, conversation_interval interval default '0',
-    -- The budget of the day, in billionths of a dollar.
-    budget bigint default 0,
+    -- The budget of the day, in billionths of a dollar; how much of the fixed cost is the answer's.
+    budget bigint default 0, answer_cost bigint default 0,
+    -- Whether the history is only what the moderation has passed.
+    moderated boolean default false,
     -- Whether this turn also sweeps.
     sweeps boolean default false,
     -- The hash of the reader's token; whether the conversation must be theirs.
@@ -60,7 +64,7 @@ create function {turn}.begin(
 returns table (
     outcome text, wait interval,
     session_id uuid, question_id uuid, answer_id uuid, answered_at timestamptz,
-    reserved bigint, spending_day date,
+    reserved bigint,
     role text, content text, selected_text text, state text,
     session_created_at timestamptz, question_created_at timestamptz, begun_at timestamptz,
     replaces bigint, citations text
@@ -82,6 +86,8 @@ declare
     session chat_sessions%rowtype;
     network networks%rowtype;
     cost bigint := fixed_cost;
+    too_big boolean := false;
+    nearly_spent boolean := false;
     roles text[];
     contents text[];
     passages text[];
@@ -155,7 +161,8 @@ begin
             sum(octet_length(past.content) + coalesce(octet_length(past.selected_text), 0)
                 + message_bytes)
         into roles, contents, passages, states, bytes
-        from {turn}.history(this_session, this_question, history_messages) past;
+        from {turn}.history(this_session, this_question, history_messages) past
+        where past.cleared or not moderated;
     end if;
     -- A token is at least one byte.
     cost := fixed_cost + byte_cost * least(coalesce(bytes, 0), max_history_bytes);
@@ -186,20 +193,25 @@ begin
         if budget > 0 then
             -- Shard -1 is what the book's index has cost, which readers do not pay for.
             select coalesce(sum(nanos), 0) into spent from spending where day = today and shard >= 0;
-            if spent + cost > budget then
-                -- While there is room for a smaller turn, or for this one once others are settled,
-                -- it is worth asking again today.
+            nearly_spent := spent + 32 * cost > budget;
+            if nearly_spent then
+                spent := {turn}.spent(today, instant);
+                -- All in one row: each turn now waits for the one before it, and sees what it took.
+                spending_shard := 0;
+            end if;
+            if spent >= budget then
                 outcome := 'budget';
-                wait := case when spent < budget then interval '10 seconds' else midnight end;
+                wait := midnight;
                 return next;
                 return;
             end if;
+            too_big := spent + cost > budget;
         end if;
 
         -- Then the claims. A pace or a count decides once more, under the lock of its row, so that of
-        -- many at once exactly as many get through as it allows. The budget does not, and may be
-        -- overshot by the statements in flight.
-        if known_session then
+        -- many at once exactly as many get through as it allows. So does a budget that is nearly
+        -- spent; before that, what is in flight has room.
+        if known_session and not too_big then
             update chat_sessions
             set updated_at = instant,
                 title = coalesce(title, new_title),
@@ -213,7 +225,7 @@ begin
                 raise exception using errcode = 'TC002', message = 'the conversation has changed';
             end if;
         end if;
-        if retried is not null then
+        if retried is not null and not too_big then
             update messages set answering = new_answer where id = retried;
             if not found then
                 raise exception using errcode = 'TC005', message = 'the question has been deleted';
@@ -235,11 +247,26 @@ begin
                 raise exception using errcode = 'TC003', message = 'the network has asked meanwhile';
             end if;
         end if;
-        if budget > 0 then
-            insert into spending as spent (day, shard, nanos)
-            values (today, spending_shard, cost)
-            on conflict (day, shard) do update set nanos = spent.nanos + excluded.nanos;
+        if too_big then
+            -- There is room for a smaller turn, or for this one once others are settled. It counts as
+            -- one of its network's: otherwise it could be asked for ever.
+            outcome := 'too_big';
+            wait := interval '10 seconds';
+            return next;
+            return;
         end if;
+        -- With a budget or without: what a day has cost is known, and what another deployment has
+        -- reserved is never touched.
+        insert into spending as spent (day, shard, nanos)
+        values (today, spending_shard, cost)
+        on conflict (day, shard) do update set nanos = spent.nanos + excluded.nanos;
+        if nearly_spent and {turn}.spent(today, instant) > budget then
+            raise exception using errcode = 'TC006', message = 'the budget was used up meanwhile';
+        end if;
+        insert into reservations (answer_id, day, shard, nanos, prompt_nanos, ends_at)
+        values (
+            new_answer, today, spending_shard, cost, greatest(cost - answer_cost, 0), instant + lease
+        );
     end if;
 
     -- Not if it was there: it may be being forgotten at this very moment.
@@ -295,7 +322,7 @@ begin
 
     return query
         select 'begun', null::interval, this_session, this_question, new_answer,
-            null::timestamptz, cost, today, past.role, past.content, past.selected_text, past.state,
+            null::timestamptz, cost, past.role, past.content, past.selected_text, past.state,
             session.created_at, question_created_at, now(), replaces, null::text
         from (select) begun
         left join unnest(roles, contents, passages, states)
@@ -307,12 +334,14 @@ $$;
 -- The newest messages of a conversation before a question, which may not be stored yet.
 -- The planner inlines it.
 create function {turn}.history(of_session uuid, before_question uuid, messages_limit bigint)
-returns table (seq bigint, role text, content text, selected_text text, state text)
+returns table (
+    seq bigint, role text, content text, selected_text text, state text, cleared boolean
+)
 language sql
 stable
 as $$
     select messages.seq, messages.role::text, messages.content, messages.selected_text,
-        messages.state
+        messages.state, messages.cleared
     from messages
     where messages.session_id = of_session
         and messages.seq < coalesce(
@@ -324,14 +353,57 @@ as $$
     limit messages_limit
 $$;
 
--- Deletes a few dead rows of each kind that nobody has locked.
+-- The reservations of turns that died, and what these have cost by all that is known: as much of it
+-- as other turns have used of theirs; while none has, what the prompt may cost.
+create function {turn}.ended(moment timestamptz)
+returns table (answer_id uuid, day date, shard smallint, nanos bigint, cost bigint)
+language sql
+stable
+as $$
+    select answer_id, day, shard, nanos,
+        least(nanos, coalesce(
+            (
+                select ceil(reservations.nanos * sum(settled_cost) / nullif(sum(settled_reserved), 0))::bigint
+                from spending where shard >= 0
+            ),
+            prompt_nanos
+        ))
+    from reservations
+    where ends_at < moment
+$$;
+
+-- What readers have spent or reserved on a day, where turns that died count as what they have cost.
+create function {turn}.spent(of_day date, moment timestamptz)
+returns bigint
+language sql
+stable
+as $$
+    select (
+        (select coalesce(sum(nanos), 0) from spending where day = of_day and shard >= 0)
+        - (select coalesce(sum(nanos - cost), 0) from {turn}.ended(moment) where day = of_day)
+    )::bigint
+$$;
+
+-- Settles what turns that died had reserved, and deletes a few dead rows of each kind. Nothing that
+-- is locked is waited for: the caller holds locks.
 create function {turn}.sweep(moment timestamptz)
 returns void
 language plpgsql
 as $$
+#variable_conflict use_column
 declare
     today date := (moment at time zone 'utc')::date;
+    dead record;
 begin
+    for dead in select * from {turn}.ended(moment) limit 100 loop
+        perform from reservations where answer_id = dead.answer_id for update skip locked;
+        continue when not found;
+        perform from spending where day = dead.day and shard = dead.shard for update skip locked;
+        continue when not found;
+        delete from reservations where answer_id = dead.answer_id;
+        update spending set nanos = nanos - dead.nanos + dead.cost
+        where day = dead.day and shard = dead.shard;
+    end loop;
     delete from networks where network in (
         select dead.network from networks dead where dead.day < today
         limit 500 for update skip locked
@@ -346,20 +418,23 @@ begin
         select dead.day, dead.shard from spending dead where dead.day < today - 31
         limit 500 for update skip locked
     );
+    -- Of a chat that was not asked for so long.
+    delete from reservations where day < today - 31;
 end
 $$;
 
 -- After the model: stores the answer, touches the conversation, and replaces the turn's reservation
--- with its real cost (null: the reservation stands). For a question that was retried, it deletes
+-- with its real cost. For a question that was retried, it deletes
 -- what came after it, up to `replaces`, and any later answers to it or to what is deleted. Returns
 -- the time that the answer carries, which is `began_at` or now; null if nothing is stored: its
 -- conversation or its question was deleted meanwhile, or a newer turn has answered it.
 --
--- Run twice: only the run that inserts the answer settles.
+-- Run twice: only the run that deletes the reservation settles.
 create function {turn}.finish(
     this_answer uuid, this_session uuid, answer text, this_question uuid, answer_state text,
-    spending_day date, spending_shard smallint, reserved bigint, cost bigint,
-    began_at timestamptz, replaces bigint, what_it_cites jsonb default null
+    cost bigint, began_at timestamptz, replaces bigint, what_it_cites jsonb default null,
+    -- Whether the moderation has passed the question.
+    passed boolean default false
 )
 returns timestamptz
 language plpgsql
@@ -388,28 +463,29 @@ begin
         where session_id = this_session and seq > question.seq and id <> this_answer
             and (id = any (replaced) or reply_to = this_question or reply_to = any (replaced));
     end if;
-    insert into messages (id, session_id, role, content, reply_to, state, created_at, citations)
+    insert into messages
+        (id, session_id, role, content, reply_to, state, created_at, citations, cleared)
     values (
         this_answer, this_session, 'assistant', answer, this_question, answer_state,
-        coalesce(began_at, now()), what_it_cites
+        coalesce(began_at, now()), what_it_cites, passed
     )
     on conflict (id) do nothing
     returning created_at into stored_at;
     if not found then
         select created_at into stored_at from messages where id = this_answer;
-    elsif cost is not null and cost <> reserved then
-        update spending set nanos = nanos - reserved + cost
-        where day = spending_day and shard = spending_shard;
     end if;
+    if passed then
+        update messages set cleared = true where id = this_question and not cleared;
+    end if;
+    perform {turn}.settle(this_answer, cost);
     return stored_at;
 end
 $$;
 
--- For a turn without a whole answer: releases the key, and returns what was reserved if the model
--- has cost nothing.
+-- For a turn without a whole answer: releases the key, and replaces the reservation with the cost
+-- (null: it has been).
 create function {turn}.fail(
-    this_question uuid, this_answer uuid, key_hash bytea,
-    spending_day date, spending_shard smallint, refund bigint
+    this_question uuid, this_answer uuid, key_hash bytea, cost bigint, passed boolean default false
 )
 returns void
 language plpgsql
@@ -417,16 +493,34 @@ set lock_timeout = '1s'
 as $$
 begin
     -- In the order in which rows are locked elsewhere.
-    if refund > 0 then
-        update messages set settled = this_answer
-        where id = this_question and settled is distinct from this_answer;
-        if found then
-            update spending set nanos = nanos - refund
-            where day = spending_day and shard = spending_shard;
-        end if;
+    if passed then
+        update messages set cleared = true where id = this_question and not cleared;
+    end if;
+    if cost is not null then
+        perform {turn}.settle(this_answer, cost);
     end if;
     update idempotency_keys set running_until = clock_timestamp() - interval '1 millisecond'
     where key = key_hash and answer_id = this_answer;
+end
+$$;
+
+-- Puts a turn's cost in the place of what it had reserved. Run twice, it finds nothing to replace; so
+-- it does for a turn that has outlived its lease.
+create function {turn}.settle(this_answer uuid, cost bigint)
+returns void
+language plpgsql
+as $$
+begin
+    with ended as (
+        delete from reservations where answer_id = this_answer returning *
+    )
+    update spending set
+        nanos = spending.nanos - ended.nanos + cost,
+        -- A turn that the provider refused says nothing about others.
+        settled_reserved = settled_reserved + case when cost > 0 then ended.nanos else 0 end,
+        settled_cost = settled_cost + cost
+    from ended
+    where spending.day = ended.day and spending.shard = ended.shard;
 end
 $$;
 

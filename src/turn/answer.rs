@@ -4,30 +4,29 @@
 //! decides whether one may begin.
 
 use chrono::{DateTime, Utc};
-use futures_util::future::{Either, select};
 use tokio::sync::mpsc::Sender;
 use uuid::Uuid;
 
-use super::Event;
 use super::open::not_stored;
+use super::{Event, asked};
 use crate::app::Ready;
 use crate::book::search::Section;
 use crate::citation::{Citations, Marks, Piece, Source};
-use crate::error::{Code, Failure};
+use crate::error::{Code, Failure, chain};
 use crate::guard::Terms;
 use crate::llm::{self, Usage};
 use crate::prompt::{self, Material};
 use crate::question::Question;
 use crate::retrieval::Found;
-use crate::session::{self, Ask, Finished, State, Turn};
+use crate::session::{self, Ask, Ended, Finished, State, Turn};
 
 /// What the model has said so far.
 #[derive(Default)]
 pub(super) struct Answer {
     /// By the database's clock, as near as ours can tell.
     began_at: Option<DateTime<Utc>>,
-    /// The moderation has no objection to the question, or is off.
-    cleared: bool,
+    /// The moderation has no objection to the question.
+    passed: bool,
     text: String,
     /// Reads the model's marks, where the book was searched.
     marks: Option<Marks>,
@@ -66,23 +65,6 @@ impl Answer {
         turn: &Turn,
         events: &Sender<Event>,
     ) -> Result<(), llm::Error> {
-        let spoken = self.ask(ready, question, found, turn, events).await;
-        if let Err(error) = &spoken
-            && error.is_free_of_charge()
-        {
-            self.worst = Some(0);
-        }
-        spoken
-    }
-
-    async fn ask(
-        &mut self,
-        ready: &Ready,
-        question: &Question,
-        found: Found,
-        turn: &Turn,
-        events: &Sender<Event>,
-    ) -> Result<(), llm::Error> {
         let Ready {
             settings, model, ..
         } = ready;
@@ -102,27 +84,20 @@ impl Answer {
         let shown = |sections: &Vec<Section>| sections[..prompt.shown].iter().map(source).collect();
         self.marks = found.sections.as_ref().map(shown).map(Marks::new);
         let conversation = settings.pseudonyms.conversation(turn.conversation);
-        let call = Box::pin(model.ask(&prompt.messages, &conversation));
-        let stream = if ready.settings.moderation {
-            // Alongside each other; nothing is passed on, and no question kept, before the verdict.
-            let selected_text = question.selected_text.as_deref();
-            let texts: Vec<_> = selected_text
-                .into_iter()
-                .chain([&*question.message])
-                .collect();
-            let moderation = Box::pin(model.moderate(&texts));
-            let (stream, verdict) = match select(call, moderation).await {
-                Either::Left((stream, moderation)) => (stream, moderation.await),
-                Either::Right((Ok(()), call)) => (call.await, Ok(())),
-                Either::Right((Err(error), _)) => return Err(error),
-            };
-            verdict?;
-            stream
-        } else {
-            call.await
-        };
-        self.cleared = true;
-        let mut stream = stream?;
+        let call = model.ask(&prompt.messages, &conversation);
+        // Alongside each other; nothing is passed on, and no question kept, before the verdict.
+        let selected_text = question.selected_text.as_deref();
+        let texts: Vec<_> = selected_text
+            .into_iter()
+            .chain([&*question.message])
+            .collect();
+        let moderation = settings.moderation.then(|| model.moderate(&texts));
+        let asked = Box::pin(asked::ask(call, moderation)).await;
+        self.passed = asked.passed;
+        if asked.is_free {
+            self.worst = Some(0);
+        }
+        let mut stream = asked.stream?;
         let began_at = turn.now();
         self.began_at = Some(began_at);
         let began = Event::AnswerBegan {
@@ -170,13 +145,18 @@ impl Answer {
         self.marks.as_ref().map(Marks::citations)
     }
 
-    /// What a turn without a stored answer has cost: all that was reserved for it once it has been
-    /// settled, or while nothing better is known.
-    pub(super) fn unsettled(&self, turn: &Turn) -> i64 {
-        match self.worst {
-            Some(worst) if !self.settled => self.cost.saturating_add(worst),
-            _ => turn.reserved(),
+    /// How a turn has ended that has no whole answer.
+    pub(super) fn ended(&self, turn: &Turn) -> Ended {
+        Ended {
+            cost: (!self.settled).then(|| self.charge(turn)),
+            passed: self.passed,
         }
+    }
+
+    /// What the turn has cost: all that was reserved for it while nothing better is known.
+    fn charge(&self, turn: &Turn) -> i64 {
+        self.worst
+            .map_or(turn.reserved(), |worst| self.cost.saturating_add(worst))
     }
 
     /// Stores what there is of the answer; returns the last event, if anybody is there to hear it.
@@ -199,10 +179,8 @@ impl Answer {
             }));
         }
         // A question without a verdict from the moderation is not kept, unless it was kept before.
-        let taken_back = ready.settings.moderation && !self.cleared && !turn.is_retry();
-        if taken_back {
-            session::refuse(&ready.database, turn, ask.stored.title.as_deref()).await?;
-        }
+        let unfit = ready.settings.moderation && !self.passed && !turn.is_retry();
+        let taken_back = unfit && take_back(ready, ask, turn).await;
         // A retry replaces the old answer only with a whole one, or with one that its reader
         // stopped.
         let worth_keeping = match ending {
@@ -243,7 +221,8 @@ impl Answer {
             text: &self.text,
             citations: self.citations(),
             state,
-            cost: self.unsettled(turn),
+            cost: self.charge(turn),
+            passed: self.passed,
             // In a reader's own conversation, the answer carries the time at which it began, because
             // that is the time that the widget was told.
             began_at: self.began_at.filter(|_| ask.owned),
@@ -259,6 +238,19 @@ impl Answer {
         self.settled = stored_at.is_some();
         Ok(stored_at)
     }
+}
+
+/// Takes back the question. Where that fails, it stays, but the model is not shown it: nothing has
+/// cleared it.
+async fn take_back(ready: &Ready, ask: &Ask, turn: &Turn) -> bool {
+    let taken_back = session::refuse(&ready.database, turn, ask.stored.title.as_deref()).await;
+    if let Err(error) = &taken_back {
+        tracing::warn!(
+            cause = chain(error),
+            "a question that the moderation has not passed stays"
+        );
+    }
+    taken_back.is_ok()
 }
 
 /// A section as an answer may cite it.

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use crate::app::App;
 use crate::database::{self, Database};
 use crate::error::{Code, Failure, chain};
-use crate::session::{self, Ask, Turn};
+use crate::session::{self, Ask, Ended, Turn};
 
 /// How long a statement may still be at work in the database after nobody waits for it any more: as
 /// long as it may wait for a lock, and some.
@@ -22,18 +22,18 @@ pub(super) const END_WAIT: Duration = Duration::from_secs(1);
 /// database can be reached again.
 pub(super) struct Open {
     turn: Turn,
-    /// What it has cost.
-    cost: i64,
+    /// What it has cost, among others.
+    ended: Ended,
     /// Its `begin` may still be at work.
     begins: bool,
 }
 
 impl Open {
     /// A turn that has begun.
-    pub(super) fn new(turn: Turn, cost: i64) -> Self {
+    pub(super) fn new(turn: Turn, ended: Ended) -> Self {
         Self {
             turn,
-            cost,
+            ended,
             begins: false,
         }
     }
@@ -42,26 +42,29 @@ impl Open {
     pub(super) fn beginning(turn: Turn) -> Self {
         Self {
             turn,
-            cost: 0,
+            ended: Ended {
+                cost: Some(0),
+                passed: false,
+            },
             begins: true,
         }
     }
 
     pub(super) async fn end(self, app: &App, ask: &Ask) {
         let Ok(ready) = app.ready() else { return };
-        end(&ready.database, ask, &self.turn, self.cost).await;
+        end(&ready.database, ask, &self.turn, self.ended).await;
         if self.begins {
             sleep(LATECOMER).await;
-            end(&ready.database, ask, &self.turn, self.cost).await;
+            end(&ready.database, ask, &self.turn, self.ended).await;
         }
     }
 }
 
 /// Ends a turn without a whole answer.
-pub(super) async fn end(database: &Database, ask: &Ask, turn: &Turn, cost: i64) {
+pub(super) async fn end(database: &Database, ask: &Ask, turn: &Turn, ended: Ended) {
     // If this fails, the key is released when its lease ends: no reason for the turn to fail
     // differently.
-    if let Err(error) = session::fail(database, turn, ask.key.as_ref(), cost).await {
+    if let Err(error) = session::fail(database, turn, ask.key.as_ref(), ended).await {
         tracing::warn!(
             cause = chain(&error),
             "the turn stays charged, its key taken"

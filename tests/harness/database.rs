@@ -100,9 +100,14 @@ impl Database {
 
     /// From now on, whatever touches a message waits until the lock is released.
     pub async fn lock_messages(&self) -> Lock {
+        self.lock("lock table messages").await
+    }
+
+    /// Holds the locks that this statement takes.
+    pub async fn lock(&self, sql: &str) -> Lock {
         let client = self.connect().await;
-        let lock = "begin; lock table messages";
-        client.batch_execute(lock).await.unwrap();
+        let lock = format!("begin; {sql}");
+        client.batch_execute(&lock).await.unwrap();
         Lock(client)
     }
 
@@ -128,6 +133,15 @@ impl Database {
             where datname = current_database() and wait_event_type = 'Lock'";
         let waits = eventually(async || (!self.rows(waiting).await.is_empty()).then_some(()));
         waits.await.expect("nothing waits for a lock");
+    }
+
+    /// Waits until so many statements wait for a lock.
+    pub async fn are_waiting(&self, statements: usize) {
+        let waiting = "select count(*) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'";
+        let all = [[statements.to_string()]];
+        let waiting = eventually(async || (self.rows(waiting).await == all).then_some(()));
+        waiting.await.expect("they do not wait");
     }
 
     /// Runs SQL; the rows with their columns as text, null as `-`.

@@ -314,6 +314,13 @@ impl ScriptedModel {
         self.state.moderation_holds.store(true, Ordering::SeqCst);
     }
 
+    /// From now on the moderation answers, and flags nothing.
+    pub fn moderate(&self) {
+        self.flag(false);
+        self.state.moderation_fails.store(false, Ordering::SeqCst);
+        self.state.moderation_holds.store(false, Ordering::SeqCst);
+    }
+
     /// What the moderation has been asked so far.
     pub fn moderated(&self) -> Vec<Value> {
         self.state.moderation.lock().unwrap().clone()

@@ -78,8 +78,7 @@ async fn finish(database: &Database) -> Cost {
     let sql = "select {turn}.finish(
         this_answer => gen_random_uuid(), this_session => '{session}', answer => 'So.',
         this_question => '{question}',
-        answer_state => 'complete', spending_day => current_date, spending_shard => 3::smallint,
-        reserved => 4500000, cost => 63000, began_at => null, replaces => null
+        answer_state => 'complete', cost => 63000, began_at => null, replaces => null
     )";
     cost(database, sql).await
 }

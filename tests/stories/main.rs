@@ -26,6 +26,8 @@ mod load;
 mod log;
 mod migrations;
 mod model_failures;
+mod moderation;
+mod money;
 mod openapi;
 mod platform;
 mod reading;

@@ -15,7 +15,6 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use chrono::NaiveDate;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -36,7 +35,7 @@ use uuid::Uuid;
 
 /// The functions' own SQL functions, so that the database's part is equal, with limits off.
 const BEGIN: &str = "
-select reserved, spending_day, role, content, selected_text, state
+select role, content, selected_text, state
 from {turn}.begin(
     named_session => $1, new_session => $1, new_question => $2, new_answer => $3, message => $4,
     fixed_cost => $5, byte_cost => $6, history_messages => $7, message_bytes => $8,
@@ -45,8 +44,7 @@ from {turn}.begin(
 const FINISH: &str = "
 select {turn}.finish(
     this_answer => $1, this_session => $2, answer => $3, this_question => $4,
-    answer_state => 'complete', spending_day => $5, spending_shard => $6, reserved => $7,
-    cost => $8, began_at => null, replaces => null
+    answer_state => 'complete', cost => $5, began_at => null, replaces => null
 )";
 
 /// What a message of the history takes in a prompt beside its texts, in bytes.
@@ -142,7 +140,7 @@ impl Floor {
         let (budget, cost, price) = (1_000_000_000_000_000_i64, 5_000_000_i64, 750_i64);
         let (history, characters) = (10_i64, 48_000_i64);
         let connection = self.pool.get().await?;
-        let begun = connection
+        connection
             .query_typed(
                 &self.begin,
                 &[
@@ -162,8 +160,6 @@ impl Floor {
             )
             .await?;
         drop(connection);
-        let begun = begun.first().context("no row")?;
-        let (reserved, day): (i64, NaiveDate) = (begun.get("reserved"), begun.get("spending_day"));
 
         self.ask().await?;
 
@@ -177,9 +173,6 @@ impl Floor {
                     (&session, Type::UUID),
                     (&ANSWER, Type::TEXT),
                     (&question, Type::UUID),
-                    (&day, Type::DATE),
-                    (&shard, Type::INT2),
-                    (&reserved, Type::INT8),
                     (&real_cost, Type::INT8),
                 ],
             )
