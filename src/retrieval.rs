@@ -22,8 +22,9 @@ use crate::llm::Model;
 use crate::prompt;
 use crate::session::{Ask, Author, Turn};
 
-/// How long a search may take.
-const SEARCH_LIMIT: Duration = Duration::from_secs(1);
+/// How long a search may wait for others to end, and how long it may then take: a second in all.
+const WAIT_LIMIT: Duration = Duration::from_millis(300);
+const SEARCH_LIMIT: Duration = Duration::from_millis(700);
 
 /// How long the embedding of a question may take.
 const EMBEDDING_LIMIT: Duration = Duration::from_millis(600);
@@ -34,9 +35,8 @@ const CONNECTIONS: usize = 2;
 /// How long it is assumed that the index has vectors, or has none.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
-/// The longest that a search may take altogether: an embedding, a search by vector that fails late,
-/// and one by words.
-pub const LONGEST: Duration = Duration::from_millis(2_600);
+/// The longest that an embedding and a search take together.
+pub const LONGEST: Duration = Duration::from_millis(1_600);
 
 /// The longest text that is embedded, in bytes. A token is at least one byte, and the provider takes
 /// up to 8,191 tokens.
@@ -93,7 +93,7 @@ impl Library {
         let book = &settings.book;
         let database = DatabaseSettings {
             pool_size: CONNECTIONS,
-            wait_timeout: SEARCH_LIMIT,
+            wait_timeout: WAIT_LIMIT,
             statement_timeout: SEARCH_LIMIT,
             ..settings.database.clone()
         };
@@ -129,8 +129,12 @@ impl Library {
             return;
         }
         let there = book::has_vectors_of(&self.database, &embedding.name).await;
+        self.know(there.unwrap_or(false));
+    }
+
+    fn know(&self, there: bool) {
         *self.vectors.lock().unwrap_or_else(PoisonError::into_inner) = Known {
-            there: there.unwrap_or(false),
+            there,
             since: Some(Instant::now()),
         };
     }
@@ -172,7 +176,6 @@ impl<'a> Search<'a> {
     pub async fn beside_begin(&self) -> Option<Found> {
         let library = self.library?;
         if self.with_vector {
-            library.look().await;
             return None;
         }
         let Ask {
@@ -188,6 +191,7 @@ impl<'a> Search<'a> {
         });
         let query = self.query(library, before);
         let (sections, ()) = tokio::join!(self.find(library, &query), library.look());
+        let sections = sections.ok().flatten();
         Some(Found { sections, cost: 0 })
     }
 
@@ -199,6 +203,18 @@ impl<'a> Search<'a> {
         let Some(embedding) = &library.embedding else {
             return Found::default();
         };
+        let found = self.by_vector(library, embedding, model, turn);
+        let (found, ()) = tokio::join!(found, library.look());
+        found
+    }
+
+    async fn by_vector(
+        &self,
+        library: &Library,
+        embedding: &Embedding,
+        model: &Model,
+        turn: &Turn,
+    ) -> Found {
         let mut asked = turn.history.iter().rev();
         let before = asked.find(|message| message.author == Author::User);
         let before = before.map(|message| match &message.selected_text {
@@ -220,14 +236,17 @@ impl<'a> Search<'a> {
         });
         let both = Query { vector, ..words };
         let mut sections = self.find(library, &both).await;
-        if sections.is_none() && vector.is_some() {
-            // The vectors may be gone, with their extension or without: the words are not.
-            *library
-                .vectors
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = Known::default();
-            sections = self.find(library, &words).await;
+        if vector.is_some()
+            && let Err(error) = &sections
+        {
+            library.know(false);
+            // The vectors may be gone, with their extension or without: the words are not. What took
+            // too long has left no time for them, but the next search is theirs.
+            if matches!(error, database::Error::Statement { .. }) {
+                sections = self.find(library, &words).await;
+            }
         }
+        let sections = sections.ok().flatten();
         Found { sections, cost }
     }
 
@@ -243,7 +262,11 @@ impl<'a> Search<'a> {
         }
     }
 
-    async fn find(&self, library: &Library, query: &Query<'_>) -> Option<Vec<Section>> {
+    async fn find(
+        &self,
+        library: &Library,
+        query: &Query<'_>,
+    ) -> Result<Option<Vec<Section>>, database::Error> {
         let started = Instant::now();
         let found = search::search(&library.database, query).await;
         let outcome = match &found {
@@ -266,7 +289,7 @@ impl<'a> Search<'a> {
                 tracing::warn!(way, outcome, duration_ms, cause = chain(error), "search");
             }
         }
-        found.ok().flatten()
+        found
     }
 }
 
