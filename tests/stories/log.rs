@@ -217,12 +217,16 @@ async fn a_log_that_nobody_reads_holds_up_no_turn_and_says_later_what_it_lacks()
     // Open at both ends, so that neither waits for the other.
     let command = format!("exec 1<>'{}'", pipe.display());
     let chat = world.chat_after(&command).await;
-    for _ in 0..1_000 {
-        chat.get("/chat").await;
-    }
-    for _ in 0..20 {
-        chat.ask("hi").await.field("response");
-    }
+    let go_on = async {
+        for _ in 0..1_000 {
+            chat.get("/chat").await;
+        }
+        for _ in 0..20 {
+            chat.ask("hi").await.field("response");
+        }
+    };
+    let go_on = tokio::time::timeout(Duration::from_secs(30), go_on).await;
+    go_on.expect("a request waits for the log's reader");
     let reader = tokio::net::unix::pipe::OpenOptions::new().open_receiver(&pipe);
     let mut lines = BufReader::new(reader.unwrap()).lines();
     let dropped = async {
