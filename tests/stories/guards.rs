@@ -174,6 +174,28 @@ async fn of_two_that_looked_at_once_the_last_question_of_a_limit_goes_to_one() {
 }
 
 #[tokio::test]
+async fn of_two_that_looked_at_once_the_last_question_of_a_conversation_goes_to_one() {
+    let world = World::new().await;
+    let world = world.with("RATE_LIMIT_CONVERSATION_PER_MINUTE", 2);
+    let chats = [world.chat().await, world.chat().await];
+    let session = chats[0].ask("hi").await.field("session_id");
+    let lock = "select from chat_sessions for update";
+    let lock = world.database.lock(lock).await;
+    let asks = chats.map(|chat| {
+        let session = session.clone();
+        tokio::spawn(async move { chat.ask_in(&session, "hi").await.status })
+    });
+    world.database.are_waiting(2).await;
+    lock.release().await;
+    let mut statuses = Vec::new();
+    for ask in asks {
+        statuses.push(ask.await.unwrap());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 429]);
+}
+
+#[tokio::test]
 async fn requests_without_an_address_share_a_limit_and_addresses_are_stored_nowhere() {
     let world = World::new()
         .await

@@ -246,6 +246,15 @@ async fn of_two_at_once_the_last_of_the_budget_goes_to_one() {
     assert!(42_000_000 < spent && spent <= 50_000_000, "{spent}");
 }
 
+#[tokio::test]
+async fn what_the_books_index_has_cost_does_not_count_against_the_readers_budget() {
+    let world = World::new().await.with("DAILY_BUDGET_USD", "0.012");
+    let index = "insert into spending select (now() at time zone 'utc')::date, -1, 1000000000";
+    world.database.rows(index).await;
+    assert_eq!(world.chat().await.ask("hi").await.status, 200);
+    assert_eq!(spent(&world).await, 1_000_000_000 + COST);
+}
+
 /// Instances are killed under many readers. When the leases are over, the recorded spending is about
 /// the real one.
 #[tokio::test]
