@@ -26,7 +26,9 @@ const IN_MARKDOWN: &AsciiSet = &CONTROLS
     .add(b'<')
     .add(b'>')
     .add(b'\\')
-    .add(b'"');
+    .add(b'"')
+    // It would end a table's cell.
+    .add(b'|');
 
 /// A section of the book that an answer cites.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +69,17 @@ pub struct Citations {
 }
 
 impl Citations {
+    /// Those of a text that is shorter than what was read.
+    #[must_use]
+    pub fn within(&self, text: &str) -> Self {
+        let length = text.chars().count();
+        let mut within = self.clone();
+        within.marks.retain(|mark| mark.at <= length);
+        let cited = |source: &Source| within.marks.iter().any(|mark| mark.source == source.id);
+        within.sources.retain(cited);
+        within
+    }
+
     /// The answer as Markdown, with a link to its section wherever a source is cited.
     #[must_use]
     pub fn linked<'a>(&self, text: &'a str) -> Cow<'a, str> {

@@ -18,7 +18,8 @@ use crate::session::{Author, PastMessage};
 use sources::with_sources;
 
 pub use size::{
-    BYTES_PER_CHAR, INSTRUCTION_CHARS, MESSAGE_BYTES, bytes_of_sources, bytes_without_history,
+    BYTES_PER_CHAR, INSTRUCTION_CHARS, MESSAGE_BYTES, SOURCE_BYTES_PER_CHAR, bytes_of_sources,
+    bytes_without_history,
 };
 
 const PERSONA: &str = include_str!("prompts/persona.md");

@@ -35,8 +35,11 @@ const CONNECTIONS: usize = 2;
 /// How long it is assumed that the index has vectors, or has none.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
-/// The longest that an embedding and a search take together.
-pub const LONGEST: Duration = Duration::from_millis(1_600);
+/// How long connecting for a search may take, as long as a sleeping database needs.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// The longest that an embedding and a search take together, connecting included.
+pub const LONGEST: Duration = Duration::from_millis(2_300);
 
 /// The longest text that is embedded, in bytes. A token is at least one byte, and the provider takes
 /// up to 8,191 tokens.
@@ -70,8 +73,8 @@ struct Known {
 /// What was found for a question.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The sections, best first; `None` where the book was not searched, or not in vain: without an
-    /// index, or when the search has failed.
+    /// The sections, best first; `None` where the book was not searched, or in vain: without an index,
+    /// or when the search has failed.
     pub sections: Option<Vec<Section>>,
     /// What the question's embedding has cost, in billionths of a dollar.
     pub cost: i64,
@@ -93,6 +96,7 @@ impl Library {
         let book = &settings.book;
         let database = DatabaseSettings {
             pool_size: CONNECTIONS,
+            connect_timeout: settings.database.connect_timeout.min(CONNECT_LIMIT),
             wait_timeout: WAIT_LIMIT,
             statement_timeout: SEARCH_LIMIT,
             ..settings.database.clone()
@@ -128,6 +132,8 @@ impl Library {
         {
             return;
         }
+        // Turns that come meanwhile need not look as well.
+        self.know(known.there);
         let there = book::has_vectors_of(&self.database, &embedding.name).await;
         self.know(there.unwrap_or(false));
     }

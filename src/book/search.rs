@@ -188,11 +188,13 @@ impl Vector<'_> {
 #[must_use]
 pub fn path(page: &str) -> &str {
     let page = page.trim();
+    // First: they may hold anything, addresses among others.
+    let page = page.split(['?', '#']).next().unwrap_or_default();
     let page = match page.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),
         None => page,
     };
-    page.split(['?', '#']).next().unwrap_or_default()
+    if page.starts_with('/') { page } else { "" }
 }
 
 /// All the ways in which sites write the path of one page.

@@ -26,6 +26,8 @@ returns table (
 )
 language plpgsql stable
 set jit = off
+-- A search that nobody waits for any more must not wait for a lock either.
+set lock_timeout = '1s'
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column

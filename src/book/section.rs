@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 use url::Url;
 
 use super::search::Query;
+use crate::prompt::SOURCE_BYTES_PER_CHAR;
 
 /// A section of the book, or what of it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +57,7 @@ pub(super) fn join(query: &Query<'_>, rows: &[Row]) -> Vec<Section> {
     let mut places: HashMap<&str, usize> = HashMap::new();
     let mut found: Vec<(&Row, Vec<Piece<'_>>)> = Vec::new();
     let mut left = query.max_chars;
+    let mut left_bytes = query.max_chars.saturating_mul(SOURCE_BYTES_PER_CHAR);
     for row in rows {
         let Some(text) = row.get::<_, Option<&str>>("content") else {
             continue;
@@ -67,13 +69,18 @@ pub(super) fn join(query: &Query<'_>, rows: &[Row]) -> Vec<Section> {
         let known = places.get(row.get::<_, &str>("url")).copied();
         // A further piece may need a sign for the gap before it.
         let beside = match known {
-            Some(_) => GAP.chars().count(),
+            Some(_) => GAP.into(),
             None => headings(row),
         };
-        let Some(rest) = left.checked_sub(piece.text.chars().count() + beside) else {
+        let chars = piece.text.chars().count() + beside.chars().count();
+        let rest = left.checked_sub(chars);
+        let (Some(rest), Some(rest_bytes)) = (
+            rest,
+            left_bytes.checked_sub(piece.text.len() + beside.len()),
+        ) else {
             continue;
         };
-        left = rest;
+        (left, left_bytes) = (rest, rest_bytes);
         if let Some(place) = known {
             found[place].1.push(piece);
         } else {
@@ -92,12 +99,10 @@ pub(super) fn join(query: &Query<'_>, rows: &[Row]) -> Vec<Section> {
     sections.collect()
 }
 
-/// The characters of a section's title and headings.
-fn headings(row: &Row) -> usize {
+/// What a reader of a section's title and headings has to read.
+fn headings(row: &Row) -> String {
     let trail: Vec<&str> = row.get("trail");
-    let between = BETWEEN_HEADINGS.len() * trail.len().saturating_sub(1);
-    let texts = trail.into_iter().chain([row.get("title")]);
-    texts.map(|it: &str| it.chars().count()).sum::<usize>() + between
+    row.get::<_, String>("title") + &trail.join(BETWEEN_HEADINGS)
 }
 
 /// Stands for what was left out between two pieces.

@@ -27,8 +27,9 @@ impl Bracket {
             (held.strip_prefix('【').unwrap_or(held), "】")
         };
         let none = format!("none{close}");
-        if none.starts_with(rest) {
-            return if rest == none {
+        let rest_in_small = rest.to_lowercase();
+        if none.starts_with(&rest_in_small) {
+            return if rest_in_small == none {
                 Self::None
             } else {
                 Self::Unknown

@@ -12,6 +12,8 @@ pub(super) struct Code {
     run: Option<(char, usize)>,
     /// A fence has been closed in this line, if nothing else follows.
     closing: bool,
+    /// A fence has been opened in this line.
+    opened: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -70,17 +72,23 @@ impl Code {
         if self.closing || paragraph_ends {
             self.place = Place::Prose;
         }
-        (self.line, self.closing) = (Line::Blank, false);
+        (self.line, self.closing, self.opened) = (Line::Blank, false, false);
     }
 
     /// A run has ended.
     fn ran(&mut self, of: char, length: usize) {
         let is_fence = length >= 3 && self.line != Line::Text;
         match self.place {
-            Place::Fence(by, least) => {
-                self.closing = is_fence && self.line == Line::Blank && of == by && length >= least;
+            // No fence has a backtick in its first line: it was a span.
+            Place::Fence('`', open) if self.opened && of == '`' => {
+                self.place = if open == length {
+                    Place::Prose
+                } else {
+                    Place::Span(open)
+                };
             }
-            _ if is_fence => self.place = Place::Fence(of, length),
+            Place::Fence(by, least) => self.closing = is_fence && of == by && length >= least,
+            _ if is_fence => (self.place, self.opened) = (Place::Fence(of, length), true),
             _ if of == '~' => {}
             Place::Prose => self.place = Place::Span(length),
             Place::Span(open) if open == length => self.place = Place::Prose,
@@ -113,6 +121,8 @@ mod tests {
             ("~~~\n```\n~~~~\nb", "···\n···\n····\nb"),
             ("```\na\n``` b\n````\nc", "···\n·\n·····\n····\nc"),
             ("1. ```\n   a\n   ```\nb", "1. ···\n····\n······\nb"),
+            ("> ```\n> a\n> ```\nb", "> ···\n···\n·····\nb"),
+            ("```a``` b", "······· b"),
             ("a ~~b~~ c", "a ~~b~~ c"),
             ("a `b\n\nc", "a ··\n\nc"),
             ("a `b\nc` d", "a ··\n·· d"),

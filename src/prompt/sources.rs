@@ -42,7 +42,7 @@ pub(super) fn with_sources(
 fn attribute(text: &str) -> String {
     let harmless = |c| match c {
         '"' => '\'',
-        c if c.is_control() => ' ',
+        c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => ' ',
         c => c,
     };
     text.chars().map(harmless).collect()

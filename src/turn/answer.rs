@@ -217,9 +217,11 @@ impl Answer {
         turn: &Turn,
         state: State,
     ) -> Result<Option<DateTime<Utc>>, Failure> {
+        // A reader who was cut off has not been told of all that was read.
+        let citations = self.citations().map(|it| it.within(&self.text));
         let finished = Finished {
             text: &self.text,
-            citations: self.citations(),
+            citations: citations.as_ref(),
             state,
             cost: self.charge(turn),
             passed: self.passed,
@@ -227,14 +229,8 @@ impl Answer {
             // that is the time that the widget was told.
             began_at: self.began_at.filter(|_| ask.owned),
         };
-        let stored_at = match session::finish(&ready.database, turn, &finished).await {
-            Ok(stored_at) => stored_at,
-            Err(error) => {
-                // Nothing is given back that may have been settled.
-                self.settled = error.is_unsure();
-                return Err(not_stored(error));
-            }
-        };
+        let stored_at = session::finish(&ready.database, turn, &finished).await;
+        let stored_at = stored_at.map_err(not_stored)?;
         self.settled = stored_at.is_some();
         Ok(stored_at)
     }

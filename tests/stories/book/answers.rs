@@ -351,9 +351,9 @@ async fn passages_of_the_book_are_reserved_and_what_was_sent_is_charged() {
     world.model.next(talkative());
     let mut stream = chat.stream(&json!({ "message": "robot" })).await;
     stream.text("word0").await;
-    // 16,000 characters of up to four bytes, at 750 billionths of a dollar.
+    // 16,000 characters of two bytes, at 750 billionths of a dollar.
     let reserved = spent().await;
-    assert!(reserved > 16_000 * 4 * 750 + 800 * 4_500, "{reserved}");
+    assert!(reserved > 16_000 * 2 * 750 + 800 * 4_500, "{reserved}");
     drop(stream);
     let prompt: usize = {
         let asked = world.model.asked_once();
