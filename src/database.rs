@@ -52,8 +52,8 @@ pub struct Statement {
     pub rank: Rank,
 }
 
-/// What a statement is for: who waits for it, and what is lost without it. [`places`] says which
-/// statements go first, [`retry`] how long they are tried.
+/// What a statement is for: who waits for it, and what is lost without it. `places` says which
+/// statements go first, `retry` how long they are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rank {
     /// It ends a turn: without it, what was paid for is lost.
