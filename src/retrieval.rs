@@ -22,9 +22,11 @@ use crate::llm::Model;
 use crate::prompt;
 use crate::session::{Ask, Author, Turn};
 
-/// How long a search may wait for others to end, and how long it may then take: a second in all.
-const WAIT_LIMIT: Duration = Duration::from_millis(300);
-const SEARCH_LIMIT: Duration = Duration::from_millis(700);
+/// How long a search may take, waiting for others to end included.
+const SEARCH_LIMIT: Duration = Duration::from_secs(1);
+
+/// How much of this it may wait: the rest is enough for a search.
+const WAIT_LIMIT: Duration = Duration::from_millis(750);
 
 /// How long the embedding of a question may take.
 const EMBEDDING_LIMIT: Duration = Duration::from_millis(600);
@@ -39,7 +41,7 @@ const LOOK_AGAIN: Duration = Duration::from_mins(1);
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
 /// The longest that an embedding and a search take together, connecting included.
-pub const LONGEST: Duration = Duration::from_millis(2_300);
+pub const LONGEST: Duration = Duration::from_millis(2_600);
 
 /// The longest text that is embedded, in bytes. A token is at least one byte, and the provider takes
 /// up to 8,191 tokens.
