@@ -5,11 +5,13 @@
 //! is searched by its words.
 
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
 use super::versions::Active;
+use crate::database::functions::{explain, statement};
 use crate::database::{self, Database, Parameter, Statement};
 use crate::llm::{self, Model};
 
@@ -25,10 +27,12 @@ const READY: Statement = Statement::new(
     "select to_regclass('book_vectors') is not null as ready",
 );
 
-const ANY: Statement = Statement::new(
-    "find vectors of model",
-    "select exists (select from book_vectors where model = $1) as any",
-);
+static ANY: LazyLock<Statement> = LazyLock::new(|| {
+    statement(
+        "find vectors of model",
+        "select {turn}.has_vectors($1) as any",
+    )
+});
 
 const MISSING: Statement = Statement::new(
     "count missing vectors",
@@ -160,16 +164,14 @@ pub async fn ready(database: &Database) -> Result<bool, database::Error> {
     Ok(rows.first().is_some_and(|row| row.get("ready")))
 }
 
-/// Whether there are vectors of this model.
+/// Whether there are vectors of this model: one round trip, whether or not there is a place for any.
 ///
 /// # Errors
 ///
 /// When the database fails.
 pub async fn has_vectors_of(database: &Database, model: &str) -> Result<bool, database::Error> {
-    if !ready(database).await? {
-        return Ok(false);
-    }
-    let rows = database.query(&ANY, &[(&model, Type::TEXT)]).await?;
+    let rows = database.query(&ANY, &[(&model, Type::TEXT)]).await;
+    let rows = rows.map_err(explain)?;
     Ok(rows.first().is_some_and(|row| row.get("any")))
 }
 

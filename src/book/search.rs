@@ -20,6 +20,8 @@ use crate::reader::Reader;
 
 const FUNCTION: &str = include_str!("search.sql");
 
+const HAS_VECTORS: &str = include_str!("has_vectors.sql");
+
 /// What `search_words` has in the place of vectors.
 const NO_VECTORS: &str = "select 0::bigint, 0::bigint where false";
 
@@ -49,7 +51,8 @@ static BY_WORDS_AND_VECTOR: LazyLock<Statement> = LazyLock::new(|| {
     statement("search book and vectors", &sql)
 });
 
-/// The search as functions of the database; `{turn}` stands for their schema.
+/// The search as functions of the database, and what a turn must know before it; `{turn}` stands for
+/// their schema.
 #[must_use]
 pub fn functions() -> String {
     let function = |name, vectors| {
@@ -57,7 +60,8 @@ pub fn functions() -> String {
             .replace("{name}", name)
             .replace("{vectors}", vectors)
     };
-    function("search_words", NO_VECTORS) + "\n" + &function("search_vectors", BY_VECTOR)
+    let words = function("search_words", NO_VECTORS);
+    [&words, &function("search_vectors", BY_VECTOR), HAS_VECTORS].join("\n")
 }
 
 /// How many of eight sections are kept for the reader's page.
