@@ -40,6 +40,11 @@ impl Reply {
         rest.get(..36)
     }
 
+    /// Whether the book was searched for it.
+    pub fn has_sources(&self) -> bool {
+        self.body.contains(r#""sources":["#)
+    }
+
     /// The reply itself, or an error if it is a refusal.
     pub fn ok(self) -> Result<Self> {
         ensure!(
@@ -52,11 +57,19 @@ impl Reply {
     }
 }
 
-/// A question as a request; `more` are whole header lines.
+/// What is asked where it does not matter.
+pub const QUESTION: &str = "What is a humanoid robot?";
+
+/// [`QUESTION`] as a request; `more` are whole header lines.
 pub fn question(session: Option<&str>, passage: Option<&str>, more: &str) -> Vec<u8> {
+    asking(QUESTION, session, passage, more)
+}
+
+/// The same of any question that needs no escapes.
+pub fn asking(message: &str, session: Option<&str>, passage: Option<&str>, more: &str) -> Vec<u8> {
     let text = |value: Option<&str>| value.map_or("null".into(), |value| format!("\"{value}\""));
     let body = format!(
-        r#"{{"message":"What is a humanoid robot?","session_id":{},"selected_text":{}}}"#,
+        r#"{{"message":"{message}","session_id":{},"selected_text":{}}}"#,
         text(session),
         text(passage)
     );

@@ -15,7 +15,7 @@ use anyhow::Result;
 use tokio::task::JoinSet;
 
 use crate::{
-    client::{Connection, question},
+    client::{Connection, QUESTION, asking},
     process::Process,
 };
 
@@ -28,24 +28,51 @@ pub enum Until {
 }
 
 /// The outcome; adds up over slices.
-#[derive(Default)]
 pub struct Load {
+    questions: Arc<[String]>,
     pub latencies: Vec<Duration>,
+    /// Answers for which the book was searched.
+    pub searched: usize,
     elapsed: Duration,
     cpu: Duration,
 }
 
+impl Default for Load {
+    /// The one question over and over.
+    fn default() -> Self {
+        Self::asking(&[QUESTION.into()])
+    }
+}
+
 impl Load {
+    /// Each reader asks these questions in turn.
+    pub fn asking(questions: &[String]) -> Self {
+        Self {
+            questions: questions.into(),
+            latencies: Vec::new(),
+            searched: 0,
+            elapsed: Duration::ZERO,
+            cpu: Duration::ZERO,
+        }
+    }
+
     /// Runs this many readers until then; each has asked once before the clock starts.
     pub async fn run(&mut self, process: &Process, readers: usize, until: Until) -> Result<()> {
         let mut warm = JoinSet::new();
-        for _ in 0..readers {
-            let port = process.port;
+        for reader in 0..readers {
+            let (port, questions) = (process.port, Arc::clone(&self.questions));
             warm.spawn(async move {
                 let mut connection = Connection::open(port).await?;
-                let first = connection.ask(&question(None, None, "")).await?.ok()?;
-                let request = question(first.session(), None, "");
-                anyhow::Ok((connection, request))
+                let first = asking(&questions[0], None, None, "");
+                let first = connection.ask(&first).await?.ok()?;
+                let requests = questions.iter();
+                let mut requests: Vec<_> = requests
+                    .map(|question| asking(question, first.session(), None, ""))
+                    .collect();
+                // Not all of them the same at the same time.
+                let begin = reader % requests.len();
+                requests.rotate_left(begin);
+                anyhow::Ok((connection, requests))
             });
         }
         let mut ready = Vec::new();
@@ -55,22 +82,29 @@ impl Load {
         let asked = Arc::new(AtomicU32::new(0));
         let (started, cpu) = (Instant::now(), process.cpu()?);
         let mut running = JoinSet::new();
-        for (mut connection, request) in ready {
+        for (mut connection, requests) in ready {
             let asked = Arc::clone(&asked);
             let goes_on = move || match until {
                 Until::Time(time) => started.elapsed() < time,
                 Until::Turns(turns) => asked.fetch_add(1, Ordering::Relaxed) < turns,
             };
             running.spawn(async move {
-                let mut latencies = Vec::new();
-                while goes_on() {
-                    latencies.push(connection.ask(&request).await?.ok()?.whole);
+                let (mut latencies, mut searched) = (Vec::new(), 0);
+                for request in requests.iter().cycle() {
+                    if !goes_on() {
+                        break;
+                    }
+                    let reply = connection.ask(request).await?.ok()?;
+                    searched += usize::from(reply.has_sources());
+                    latencies.push(reply.whole);
                 }
-                anyhow::Ok(latencies)
+                anyhow::Ok((latencies, searched))
             });
         }
-        while let Some(latencies) = running.join_next().await {
-            self.latencies.extend(latencies??);
+        while let Some(reader) = running.join_next().await {
+            let (latencies, searched) = reader??;
+            self.latencies.extend(latencies);
+            self.searched += searched;
         }
         self.elapsed += started.elapsed();
         self.cpu += process.cpu()?.saturating_sub(cpu);

@@ -9,12 +9,14 @@
 #![expect(clippy::print_stdout, reason = "it is a program for a terminal")]
 #![expect(unreachable_pub, reason = "modules mark what they offer to each other")]
 
+mod book;
 mod client;
 mod load;
 mod measure;
 mod model;
 mod process;
 mod proxy;
+mod random;
 mod stage;
 mod table;
 mod tls;
@@ -22,7 +24,7 @@ mod tls;
 use std::{env, fs, time::Duration, time::Instant};
 
 use anyhow::{Result, bail};
-use measure::{cold, instructions, memory, overhead, round_trips, stream};
+use measure::{book as book_rows, cold, instructions, memory, overhead, round_trips, stream};
 use stage::Stage;
 use table::Table;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,6 +37,7 @@ struct Effort {
     turns: u32,
     streams: usize,
     counted_turns: u32,
+    book: book_rows::Effort,
 }
 
 const FULL: Effort = Effort {
@@ -44,6 +47,13 @@ const FULL: Effort = Effort {
     turns: 10_000,
     streams: 500,
     counted_turns: 200,
+    book: book_rows::Effort {
+        books: &[2_000, 10_000, 50_000],
+        searches: 300,
+        slices: 3,
+        slice: Duration::from_secs(3),
+        starts: 21,
+    },
 };
 
 const QUICK: Effort = Effort {
@@ -53,6 +63,13 @@ const QUICK: Effort = Effort {
     turns: 1_000,
     streams: 200,
     counted_turns: 50,
+    book: book_rows::Effort {
+        books: &[2_000, 10_000],
+        searches: 100,
+        slices: 1,
+        slice: Duration::from_secs(1),
+        starts: 7,
+    },
 };
 
 #[tokio::main]
@@ -89,6 +106,8 @@ async fn run(effort: &Effort) -> Result<()> {
     cold::measure(&stage, &mut table, effort.starts).await?;
     said("memory");
     memory::measure(&stage, &mut table, effort.turns).await?;
+    said("the book");
+    book_rows::measure(&stage, &mut table, &effort.book).await?;
     said("done");
     print!("{}", table.text());
     let file = stage.target().join("bench.json");

@@ -1,5 +1,6 @@
 //! The measurements, one file for each kind; each fills its rows of the table.
 
+pub mod book;
 pub mod cold;
 pub mod instructions;
 pub mod memory;

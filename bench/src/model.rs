@@ -1,7 +1,8 @@
-//! The model: a Chat Completions server that costs next to nothing.
+//! The model: a server of Chat Completions and of embeddings that costs next to nothing.
 //!
-//! Owns what is answered and how long that takes. Answers every request with the same stream, at
-//! once in one write, or word by word over a set time. Never looks at the request.
+//! Owns what is answered and how long that takes. Answers every question with the same stream, at
+//! once in one write, or word by word over a set time, and every text with the same vector. Never
+//! looks at a request beyond its path.
 
 use std::{
     net::Ipv4Addr,
@@ -20,7 +21,9 @@ use tokio::{
     time::sleep,
 };
 
-use crate::client::content_length;
+use textbook_chat::llm::DIMENSIONS;
+
+use crate::{client::content_length, proxy::Flights, random::Random};
 
 const WORDS: [&str; 8] = [
     "A ",
@@ -43,20 +46,21 @@ pub struct Model {
 }
 
 struct State {
-    /// Wire turns to the database, as the proxies count them.
-    turns: Arc<AtomicUsize>,
-    turns_when_asked: AtomicUsize,
+    flights: Arc<Flights>,
+    flights_when_asked: AtomicUsize,
     asked: AtomicU64,
+    embedded: AtomicU64,
     busy_nanos: AtomicU64,
     milliseconds: AtomicU64,
     /// The head and the first chunk, one chunk for each word, and the rest.
     pieces: Vec<Vec<u8>>,
     whole: Vec<u8>,
+    vector: Vec<u8>,
 }
 
 impl Model {
-    /// `turns` is looked at whenever the model is asked.
-    pub fn start(turns: Arc<AtomicUsize>) -> Result<Self> {
+    /// `flights` are looked at whenever the model is asked.
+    pub fn start(flights: Arc<Flights>) -> Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         // Many clients may connect at once.
@@ -64,12 +68,14 @@ impl Model {
         let port = listener.local_addr()?.port();
         let pieces = pieces();
         let state = Arc::new(State {
-            turns,
-            turns_when_asked: AtomicUsize::default(),
+            flights,
+            flights_when_asked: AtomicUsize::default(),
             asked: AtomicU64::default(),
+            embedded: AtomicU64::default(),
             busy_nanos: AtomicU64::default(),
             milliseconds: AtomicU64::default(),
             whole: pieces.concat(),
+            vector: vector(),
             pieces,
         });
         let shared = Arc::clone(&state);
@@ -91,17 +97,22 @@ impl Model {
         self.state.milliseconds.store(milliseconds, Relaxed);
     }
 
-    /// How often it has been asked so far.
+    /// How often it has been asked for an answer so far.
     pub fn asked(&self) -> u64 {
         self.state.asked.load(Relaxed)
     }
 
-    /// The wire turns to the database when it was last asked.
-    pub fn turns_when_asked(&self) -> usize {
-        self.state.turns_when_asked.load(Relaxed)
+    /// How often it has been asked for a vector so far.
+    pub fn embedded(&self) -> u64 {
+        self.state.embedded.load(Relaxed)
     }
 
-    /// The average time from a request's last byte to its answer's last, since the last call.
+    /// The flights to the database when it was last asked for an answer.
+    pub fn flights_when_asked(&self) -> usize {
+        self.state.flights_when_asked.load(Relaxed)
+    }
+
+    /// The average time from a question's last byte to its answer's last, since the last call.
     pub fn own_time(&self) -> Duration {
         let asked = self.state.asked.swap(0, Relaxed).max(1);
         Duration::from_nanos(self.state.busy_nanos.swap(0, Relaxed) / asked)
@@ -134,6 +145,21 @@ fn pieces() -> Vec<Vec<u8>> {
     texts.chain([end]).map(String::into_bytes).collect()
 }
 
+fn vector() -> Vec<u8> {
+    let vector = Random::new(4).direction(DIMENSIONS);
+    let body = json!({
+        "object": "list", "model": "text-embedding-3-small",
+        "data": [{ "object": "embedding", "index": 0, "embedding": vector }],
+        "usage": { "prompt_tokens": 12, "total_tokens": 12 },
+    });
+    let body = body.to_string();
+    let length = body.len();
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .into()
+}
+
 /// The requests of one connection, one after the other.
 async fn serve(mut stream: TcpStream, state: Arc<State>) -> Result<()> {
     stream.set_nodelay(true)?;
@@ -150,9 +176,15 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) -> Result<()> {
             }
         };
         let started = Instant::now();
+        let embeds = buffer.starts_with(b"POST /v1/embeddings ");
         buffer.drain(..end);
-        let turns = state.turns.load(Relaxed);
-        state.turns_when_asked.store(turns, Relaxed);
+        if embeds {
+            state.embedded.fetch_add(1, Relaxed);
+            stream.write_all(&state.vector).await?;
+            continue;
+        }
+        let flights = state.flights.count();
+        state.flights_when_asked.store(flights, Relaxed);
         state.asked.fetch_add(1, Relaxed);
         match state.milliseconds.load(Relaxed) {
             0 => stream.write_all(&state.whole).await?,

@@ -3,24 +3,16 @@
 //!
 //! Owns building and starting; never measures.
 
-use std::{
-    env,
-    path::PathBuf,
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{env, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use local::postgres::Server;
 
 use crate::{
+    book,
     model::Model,
     process::{Environment, Process},
-    proxy,
+    proxy::{self, Flights},
     tls::Front,
 };
 
@@ -34,7 +26,7 @@ const DATABASE: &str = "chat";
 pub enum Way {
     /// Without any proxy.
     Direct,
-    /// With wire turns counted.
+    /// With flights counted.
     Counted,
     /// Counted, and ten milliseconds there and back.
     Far,
@@ -43,12 +35,20 @@ pub enum Way {
     FarDirectTls,
 }
 
+/// By what the book is searched.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Search {
+    Words,
+    /// By words, too.
+    Vectors,
+}
+
 /// Everything that runs.
 pub struct Stage {
     pub model: Model,
     programs: PathBuf,
     server: Server,
-    turns: Arc<AtomicUsize>,
+    flights: Arc<Flights>,
     counted: u16,
     far: u16,
     far_tls: u16,
@@ -75,17 +75,17 @@ impl Stage {
             "migrate: {}",
             String::from_utf8_lossy(&migrated.stderr)
         );
-        let turns = Arc::new(AtomicUsize::new(0));
+        let flights = Arc::new(Flights::default());
         let front = Front::start(server.port()).await?;
-        let proxy = |port, time| proxy::start(port, time, Arc::clone(&turns));
+        let proxy = |port, time| proxy::start(port, time, Arc::clone(&flights));
         Ok(Self {
-            model: Model::start(Arc::clone(&turns))?,
+            model: Model::start(Arc::clone(&flights))?,
             programs,
             counted: proxy(server.port(), Duration::ZERO).await?,
             far: proxy(server.port(), FAR).await?,
             far_tls: proxy(front.port, FAR).await?,
             server,
-            turns,
+            flights,
             front,
         })
     }
@@ -100,9 +100,14 @@ impl Stage {
         parent.unwrap_or(&self.programs).to_owned()
     }
 
-    /// Wire turns to the database so far.
-    pub fn turns(&self) -> usize {
-        self.turns.load(Ordering::SeqCst)
+    /// The database, without any proxy.
+    pub fn database_url(&self) -> String {
+        self.server.url(DATABASE) + "?sslmode=disable"
+    }
+
+    /// Flights to the database so far.
+    pub fn flights(&self) -> usize {
+        self.flights.count()
     }
 
     /// A deployment's settings, without the limits on how often a reader may ask. The day's budget
@@ -132,9 +137,26 @@ impl Stage {
         named.into()
     }
 
+    /// The settings of a deployment with the book that is in the database.
+    pub fn environment_with_book(&self, way: Way, search: Search) -> Environment {
+        let model = match search {
+            Search::Words => "",
+            Search::Vectors => book::EMBEDDING_MODEL,
+        };
+        let variables = [("BOOK_URL", book::URL), ("EMBEDDING_MODEL", model)];
+        let named = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.environment(way).into_iter().chain(named).collect()
+    }
+
     /// Starts a program of ours.
     pub async fn start(&self, name: &str, way: Way) -> Result<Process> {
         Process::start(&self.program(name), &self.environment(way)).await
+    }
+
+    /// Starts the function `chat` with the book that is in the database.
+    pub async fn start_with_book(&self, way: Way, search: Search) -> Result<Process> {
+        let environment = self.environment_with_book(way, search);
+        Process::start(&self.program("chat"), &environment).await
     }
 }
 

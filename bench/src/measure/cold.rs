@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::{
     client::{Connection, question},
     load::{milliseconds, percentile},
+    process::{Environment, Process},
     stage::{Stage, Way},
     table::Table,
 };
@@ -37,23 +38,38 @@ pub async fn measure(stage: &Stage, table: &mut Table, runs: usize) -> Result<()
         ),
     ];
     for (what, program, way, request) in starts {
-        let (mut listening, mut answered) = (Vec::new(), Vec::new());
-        for _ in 0..runs {
-            let mut process = stage.start(program, way).await?;
-            let mut reader = Connection::open(process.port).await?;
-            reader.ask(&request).await?.ok()?;
-            answered.push(process.started.elapsed());
-            listening.push(process.listening);
-            // It must have ended before the next one starts: ending takes time, too.
-            process.child.kill().await?;
-        }
-        let figures = [median(listening), median(answered)];
-        table.row(
-            format!("cold start: listening, {what}"),
-            "ms, medians",
-            &figures,
-        );
+        let environment = stage.environment(way);
+        row(stage, table, what, program, &environment, &request, runs).await?;
     }
+    Ok(())
+}
+
+/// The row of one such start.
+pub async fn row(
+    stage: &Stage,
+    table: &mut Table,
+    what: &str,
+    program: &str,
+    environment: &Environment,
+    request: &[u8],
+    runs: usize,
+) -> Result<()> {
+    let (mut listening, mut answered) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        let mut process = Process::start(&stage.program(program), environment).await?;
+        let mut reader = Connection::open(process.port).await?;
+        reader.ask(request).await?.ok()?;
+        answered.push(process.started.elapsed());
+        listening.push(process.listening);
+        // It must have ended before the next one starts: ending takes time, too.
+        process.child.kill().await?;
+    }
+    let figures = [median(listening), median(answered)];
+    table.row(
+        format!("cold start: listening, {what}"),
+        "ms, medians",
+        &figures,
+    );
     Ok(())
 }
 

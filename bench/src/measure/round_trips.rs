@@ -1,4 +1,5 @@
-//! Round trips to the database: before the model's request, and after its last token.
+//! Round trips to the database: before the model's request, and after its last token. Those that
+//! travel together count as one.
 
 use anyhow::Result;
 
@@ -9,7 +10,7 @@ use crate::{
     table::Table,
 };
 
-const UNIT: &str = "before / after";
+pub const UNIT: &str = "before / after";
 
 pub async fn measure(stage: &Stage, table: &mut Table) -> Result<()> {
     let mut row = |what: &str, trips: [f64; 2]| {
@@ -49,7 +50,7 @@ pub async fn measure(stage: &Stage, table: &mut Table) -> Result<()> {
         ("the same, over sslnegotiation=direct", Way::FarDirectTls),
     ] {
         // Counted from the start of the process, which may connect before it is asked.
-        let before = stage.turns();
+        let before = stage.flights();
         let chat = stage.start("chat", way).await?;
         let mut reader = Connection::open(chat.port).await?;
         reader.ask(&question(None, None, "")).await?.ok()?;
@@ -59,13 +60,13 @@ pub async fn measure(stage: &Stage, table: &mut Table) -> Result<()> {
 }
 
 /// The round trips of one request.
-async fn trips(
+pub async fn trips(
     stage: &Stage,
     reader: &mut Connection,
     request: &[u8],
     status: u16,
 ) -> Result<[f64; 2]> {
-    let (before, asked) = (stage.turns(), stage.model.asked());
+    let (before, asked) = (stage.flights(), stage.model.asked());
     let reply = reader.ask(request).await?;
     anyhow::ensure!(reply.status == status, "{}: {}", reply.status, reply.body);
     Ok(split(stage, before, stage.model.asked() > asked))
@@ -73,9 +74,9 @@ async fn trips(
 
 /// What was counted since `before`; if the model was not asked, all of it counts as before it.
 fn split(stage: &Stage, before: usize, asked: bool) -> [f64; 2] {
-    let end = stage.turns();
+    let end = stage.flights();
     let middle = if asked {
-        stage.model.turns_when_asked()
+        stage.model.flights_when_asked()
     } else {
         end
     };
