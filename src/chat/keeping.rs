@@ -86,18 +86,12 @@ pub(super) async fn forget(app: &App, call: &Call) -> Result<Reply, Failure> {
 /// logs: a header does not.
 const SESSION_ID: &str = "x-session-id";
 
-/// The conversation that the header or the query names; `None` if the id cannot be that of a
-/// conversation.
+/// The conversation that the header names or, without one, the query; `None` if the id cannot be that
+/// of a conversation.
 fn conversation(call: &Call) -> Result<Option<Uuid>, Failure> {
     let header = call.headers.get(SESSION_ID);
     let header = header.map(|id| String::from_utf8_lossy(id.as_bytes()));
-    let id = match (header, call.parameter("session_id")) {
-        (Some(one), Some(other)) if one != other => {
-            let message = "is given in the header x-session-id and, differently, in the query";
-            return Err(Failure::wrong("session_id", message));
-        }
-        (None, None) => return Err(Failure::wrong("session_id", "is required")),
-        (Some(id), _) | (None, Some(id)) => id,
-    };
+    let id = header.or_else(|| call.parameter("session_id"));
+    let id = id.ok_or_else(|| Failure::wrong("session_id", "is required"))?;
     Ok(id.parse().ok())
 }

@@ -150,7 +150,7 @@ async fn neither_an_address_nor_a_header_of_a_request_is_in_the_log() {
         Reply::of(read.header("x-session-id", "my-header"))
             .await
             .status,
-        400
+        404
     );
     chat.logged("request refused").await;
     let log = chat.raw_log();

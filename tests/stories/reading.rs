@@ -219,8 +219,10 @@ async fn a_conversation_can_be_named_in_a_header_which_no_address_has() {
     let same = format!("/chat?session_id={session}");
     assert_eq!(named(Method::GET, &same, &session).await.status, 200);
     let other = named(Method::GET, &same, UNKNOWN).await;
-    assert_eq!(other.error(), (400, "invalid_request".into()));
-    assert_eq!(other.json()["error"]["details"][0]["field"], "session_id");
+    assert_eq!(other.status, 404, "the header counts");
+    let nobody = chat.get("/chat").await;
+    assert_eq!(nobody.error(), (400, "invalid_request".into()));
+    assert_eq!(nobody.json()["error"]["details"][0]["field"], "session_id");
     assert_eq!(named(Method::GET, "/chat", "nobody's").await.status, 404);
 
     assert_eq!(named(Method::DELETE, "/chat", &session).await.status, 204);

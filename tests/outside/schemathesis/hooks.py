@@ -1,5 +1,5 @@
-"""What no schema can say about a request to /chatkit: which threads there are, what is in them, and
-what is refused although it has the right form."""
+"""What no schema can say about a request: which threads there are, what is in them, and what is refused
+although it has the right form."""
 
 import re
 
@@ -17,6 +17,8 @@ REFUSED_ALL_THE_SAME = [
     {"field": "after", "message": "is not an entry of this list"},
     # Somewhere in the data of a tag.
     {"field": "content", "message": "must not hold NUL characters"},
+    # In a header or in the query: a document cannot ask for one of two parameters.
+    {"field": "session_id", "message": "is required"},
 ]
 
 
@@ -53,7 +55,7 @@ def after_call(context, case, response):
         questions.pop(params.get("thread_id"), None)
 
 
-@CHATKIT
+@schemathesis.hook
 def filter_failure(context, failure, case, response):
     """Whether a failure really is one."""
     if not isinstance(failure, RejectedPositiveData) or response.status_code != 400:
