@@ -72,10 +72,11 @@ async fn sections_that_an_answer_cites_are_annotations_where_they_are_cited() {
         world.model.next(Script::answer(answer).byte_by_byte());
     }
     let seen = play(&world.chatkit().await, "sources").await;
-    assert_eq!(seen["text"], "Knees 🦿 bend. Then walk.");
+    // The space after the first mark belongs to the text: a link stands before it elsewhere.
+    assert_eq!(seen["text"], " Knees 🦿 bend. Then walk.");
     let annotations = seen["annotations"].as_array().unwrap();
     let indexes: Vec<_> = annotations.iter().map(|it| it["index"].clone()).collect();
-    assert_eq!(indexes, [0, 13, 24]);
+    assert_eq!(indexes, [0, 14, 25]);
     let source = json!({
         "type": "url",
         "title": "Walking",
