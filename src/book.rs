@@ -26,6 +26,7 @@ mod store;
 mod versions;
 
 pub use embed::{
-    Embedding, Error as EmbedError, has_vectors_of, ready as has_vectors, without_vector,
+    Embedding, Error as EmbedError, cost as embedding_cost, has_vectors_of, ready as has_vectors,
+    without_vector,
 };
 pub use versions::{Active, active, forget};

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use crate::book;
 use crate::book::pages::Base;
 use crate::book::search::{self, Before, Conversation, Query, Section, Vector};
-use crate::book::{self};
 use crate::config::{DatabaseSettings, Settings};
 use crate::database::{self, Database};
 use crate::error::{chain, milliseconds};
@@ -303,8 +303,7 @@ impl<'a> Search<'a> {
 
 impl Embedding {
     fn cost(&self, tokens: u64) -> i64 {
-        let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
-        self.price.saturating_mul(tokens)
+        book::embedding_cost(tokens, self.price)
     }
 
     /// The vector of a text, if it comes in time, and what it costs.

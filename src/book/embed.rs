@@ -96,9 +96,14 @@ pub struct Embedding<'a> {
 impl Embedding<'_> {
     /// What this many tokens cost, in billionths of a dollar.
     fn cost(&self, tokens: u64) -> i64 {
-        let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
-        self.price.saturating_mul(tokens)
+        cost(tokens, self.price)
     }
+}
+
+/// What this many tokens cost at a price a token, both in billionths of a dollar.
+#[must_use]
+pub fn cost(tokens: u64, price: i64) -> i64 {
+    price.saturating_mul(i64::try_from(tokens).unwrap_or(i64::MAX))
 }
 
 /// What embedding has done.

@@ -43,6 +43,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use address::Base;
+pub(super) use address::stem;
 pub use crawl::{Crawl, Found, Known, crawl};
 pub use judge::{Judgement, judge};
 pub use page::{Unreadable, parse};

@@ -16,6 +16,8 @@ use crate::database::functions::{explain, statement};
 use crate::database::{Database, Error, Rank, Statement};
 use crate::reader::Reader;
 
+use super::embed;
+use super::pages::stem;
 pub use super::section::Section;
 use super::section::join;
 
@@ -148,7 +150,10 @@ pub async fn search(database: &Database, query: &Query<'_>) -> Result<Option<Vec
         Before::Newest(conversation) => (None, Some(conversation)),
     };
     let reader = conversation.and_then(|it| it.reader).map(Reader::as_bytes);
-    let (vector, model) = query.vector.map(|it| (it.text(), it.model)).unzip();
+    let (vector, model) = query
+        .vector
+        .map(|it| (embed::text(it.numbers), it.model))
+        .unzip();
     let statement = match vector {
         None => &BY_WORDS,
         Some(_) => &BY_WORDS_AND_VECTOR,
@@ -176,14 +181,6 @@ pub async fn search(database: &Database, query: &Query<'_>) -> Result<Option<Vec
     Ok((!rows.is_empty()).then(|| join(query, &rows)))
 }
 
-impl Vector<'_> {
-    /// As pgvector reads it.
-    fn text(&self) -> String {
-        let numbers: Vec<String> = self.numbers.iter().map(f32::to_string).collect();
-        format!("[{}]", numbers.join(","))
-    }
-}
-
 /// The path of an address or a path, without query and fragment.
 #[must_use]
 pub fn path(page: &str) -> &str {
@@ -200,9 +197,7 @@ pub fn path(page: &str) -> &str {
 /// All the ways in which sites write the path of one page.
 fn spellings(path: &str) -> Vec<String> {
     let path = path.replace('\0', "");
-    let stem = path.strip_suffix('/').unwrap_or(&path);
-    let stem = stem.strip_suffix(".html").unwrap_or(stem);
-    let stem = stem.strip_suffix("/index").unwrap_or(stem);
+    let stem = stem(&path);
     let ends = ["", "/", ".html", "/index.html", "/index"];
     ends.map(|end| format!("{stem}{end}")).into()
 }

@@ -287,6 +287,11 @@ impl ScriptedModel {
             .unwrap_or_else(|| panic!("asked {} times", self.asked().len()));
     }
 
+    /// The last message of what was asked last.
+    pub fn last_prompt(&self) -> String {
+        self.asked().last().unwrap().messages().pop().unwrap()
+    }
+
     /// The only thing that was asked.
     pub fn asked_once(&self) -> Asked {
         let asked = self.asked();

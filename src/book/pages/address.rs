@@ -118,7 +118,7 @@ pub(super) fn folder(path: &str) -> &str {
 }
 
 /// What the different ways to write a page's path have in common.
-pub(super) fn stem(path: &str) -> &str {
+pub(in crate::book) fn stem(path: &str) -> &str {
     let path = path.strip_suffix('/').unwrap_or(path);
     let path = path.strip_suffix(".html").unwrap_or(path);
     path.strip_suffix("/index").unwrap_or(path)

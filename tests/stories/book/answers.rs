@@ -13,14 +13,7 @@ use crate::harness::{Reply, Running, World, eventually};
 
 /// The last message that the model was shown.
 fn prompt(world: &World) -> String {
-    world
-        .model
-        .asked()
-        .last()
-        .unwrap()
-        .messages()
-        .pop()
-        .unwrap()
+    world.model.last_prompt()
 }
 
 async fn world() -> World {

@@ -126,8 +126,7 @@ async fn every_client_is_shown_the_same_citations_of_an_answer_that_comes_byte_b
         world.model.always(Script::answer(answer).byte_by_byte());
         let reply = chat.post(&json!({ "message": QUESTION })).await;
         assert_eq!(reply.status, 200, "{answer} {reply:?}");
-        let asked = world.model.asked();
-        let prompt = asked.last().unwrap().messages().pop().unwrap();
+        let prompt = world.model.last_prompt();
         let shown = shown(&prompt);
         assert_eq!(shown.len(), 4, "{prompt}");
         let mut cited: Vec<String> = Vec::new();

@@ -22,14 +22,7 @@ async fn ask(world: &World, chat: &Running, most: Duration) -> String {
     assert_eq!(reply.status, 200, "{reply:?}");
     assert!(took < most + BUSY, "{took:?}");
     eprintln!("{took:?}");
-    world
-        .model
-        .asked()
-        .last()
-        .unwrap()
-        .messages()
-        .pop()
-        .unwrap()
+    world.model.last_prompt()
 }
 
 /// A book whose sections have vectors, by the rule of the harness.
@@ -208,13 +201,6 @@ async fn a_search_by_words_adds_no_round_trip() {
         took[1] < took[0].mul_f64(1.6),
         "another trip would double it: {took:?}"
     );
-    let prompt = world
-        .model
-        .asked()
-        .last()
-        .unwrap()
-        .messages()
-        .pop()
-        .unwrap();
+    let prompt = world.model.last_prompt();
     assert!(prompt.contains("<source"), "{prompt}");
 }
