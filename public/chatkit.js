@@ -1,8 +1,8 @@
 // The page with ChatKit, OpenAI's chat window: opens it on the function /chatkit, hands it the
 // passages that a reader chooses, and says so if it does not appear.
 
-import { read, write } from './conversation.js';
-import { watchPassage } from './passage.js';
+import { read, write } from './widget/dev/conversation.js';
+import { watchPassage } from './widget/dev/passage.js';
 
 // The backend's limit for a passage, in Unicode code points.
 const MAX_PASSAGE = 20_000;
