@@ -18,8 +18,8 @@ pub(super) fn preflight(route: &Route) -> Reply {
         header::ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static(
             // The last four come with ChatKit's requests: one is the page's, three the widget's own.
-            "content-type, idempotency-key, authorization, x-session-id, x-page, accept-language, \
-             chatkit-frame-instance-id, chatkit-device-id",
+            "content-type, idempotency-key, authorization, x-session-id, x-when-left, x-page, \
+             accept-language, chatkit-frame-instance-id, chatkit-device-id",
         ),
     );
     headers.insert(
