@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::citation::Source;
 use crate::database::Database;
 use crate::error::{Code, Failure};
-use crate::http::{Call, Reply, empty, json};
+use crate::http::{Call, Reply, json, no_content};
 use crate::idempotency::{self, KeyHash};
 use crate::reader::Reader;
 use crate::session;
@@ -87,9 +87,7 @@ pub(super) async fn delete(app: &App, call: &Call) -> Result<Reply, Failure> {
         Some(key) => stop(database, &key).await?,
         None => forget(database, call).await?,
     }
-    let mut reply = Response::new(empty());
-    *reply.status_mut() = StatusCode::NO_CONTENT;
-    Ok(reply)
+    Ok(no_content())
 }
 
 /// Stops the answer that the request with this key has begun. The key is enough: who knows it can
