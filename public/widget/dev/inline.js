@@ -7,6 +7,10 @@
 export const MAX_DEPTH = 8;
 // After as many marks that mean nothing the rest is text: no answer can stall the page.
 const MAX_MISSES = 2000;
+// And so many formulas are drawn.
+const MAX_FORMULAS = 200;
+
+const FROM_THE_RIGHT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
 
 // What a character may begin, as [form, what it becomes]: the first form that matches wins, and else
 // the character is text. Forms are bounded in length, and emphasis goes over whole pieces of code.
@@ -18,15 +22,15 @@ const bracket = [
 ];
 const FORMS = {
   '\\': [
-    [/\\\(([^]{1,2000}?)\\\)/y, ([, tex]) => formula(tex)],
-    [/\\\[([^]{1,2000}?)\\\]/y, ([, tex]) => (isTex(tex) ? formula(tex, true) : `[${tex}]`)],
+    [/\\\(([^]{1,2000}?)\\\)/y, ([, tex], answer) => formula(tex, false, answer)],
+    [/\\\[([^]{1,2000}?)\\\]/y, ([, tex], answer) => (isTex(tex) ? formula(tex, true, answer) : `[${tex}]`)],
     [/\\([!-/:-@[-`{-~])/y, ([, char]) => char],
     [/\\\n/y, () => make('br')],
   ],
   '$': [
-    [/\$\$([^$]{1,2000})\$\$/y, ([, tex]) => formula(tex, true)],
+    [/\$\$([^$]{1,2000})\$\$/y, ([, tex], answer) => formula(tex, true, answer)],
     // "$5 and $10" is money.
-    [/(?<![\w$])\$(?![\s$])([^$\n]{1,500})(?<!\s)\$(?![\w$])/y, ([, tex]) => formula(tex)],
+    [/(?<![\w$])\$(?![\s$])([^$\n]{1,500})(?<!\s)\$(?![\w$])/y, ([, tex], answer) => formula(tex, false, answer)],
   ],
   '`': [[/(?<!`)(`{1,20})(?!`)([^]{0,2000}?[^`])\1(?!`)/y,
     ([, , text]) => leftToRight(make('code', [text.replace(/^ (.*\S.*) $/s, '$1')]))]],
@@ -97,16 +101,17 @@ function link(address, text, answer) {
   const source = answer.sources?.find(({ id }) => String(id) === text);
   if (source && webAddress(source.url, answer) === url) {
     node.className = 'citation';
-    node.ariaLabel = [answer.words.source.replace('{n}', text), source.title].filter(Boolean).join(': ');
+    const name = answer.words.source.replace('{n}', text);
+    node.setAttribute('aria-label', source.title ? `${name}: ${source.title}` : name);
   }
   return node;
 }
 
-function webAddress(address, { base = document.baseURI }) {
+function webAddress(address, { base }) {
   // As the server writes them in links.
   const escaped = address.replace(/[\\()|]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
   try {
-    const { protocol, href } = new URL(escaped, base);
+    const { protocol, href } = new URL(escaped, base ?? document.baseURI);
     return /^https?:$/.test(protocol) ? href : null;
   } catch {
     return null;
@@ -118,12 +123,14 @@ function webAddress(address, { base = document.baseURI }) {
 let drawing = null;
 let draw = null; // math.js's, once it is there with what it needs
 
-export function formula(tex, display = false) {
-  const node = leftToRight(make('span', [make('code', [tex])], 'math'));
-  node.classList.toggle('display', display);
-  if (display) node.tabIndex = 0;
-  if (draw) draw(node, tex, display);
-  else {
+export function formula(tex, display, answer) {
+  const node = leftToRight(make('span', [make('code', [tex])], display ? 'math display' : 'math'));
+  if (display) node.tabIndex = 0; // It may scroll sideways.
+  answer.formulas += 1;
+  if (answer.formulas > MAX_FORMULAS) return node;
+  if (draw) {
+    draw(node, tex, display);
+  } else {
     drawing ??= import('./math.js').then(({ load }) => load()).catch(() => () => {});
     drawing.then((loaded) => (draw = loaded)(node, tex, display));
   }
@@ -156,11 +163,32 @@ export function make(name, children = [], className = '') {
   return node;
 }
 
+// Copies the code beside it.
+export function copyButton({ words, onCopy }) {
+  const button = make('button', [words.copyCode]);
+  button.type = 'button';
+  button.onclick = async () => {
+    const code = button.closest('.code').querySelector('code');
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch {
+      getSelection().selectAllChildren(code); // for the reader to copy
+      return;
+    }
+    button.textContent = words.copied;
+    setTimeout(() => (button.textContent = words.copyCode), 2000);
+    onCopy?.(code.textContent);
+  };
+  return button;
+}
+
 // Not `dir=auto`, which goes by the first letter: a sentence in Urdu may begin with "ZMP".
-export function direction({ textContent }) {
-  const count = (pattern) => textContent.match(pattern)?.length ?? 0;
-  const fromRight = count(/[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+/g);
-  return fromRight && fromRight * 3 > count(/[\p{L}\p{M}]+/gu) ? 'rtl' : 'ltr';
+export function direction(node) {
+  if (!FROM_THE_RIGHT.test(node.textContent)) return 'ltr';
+  const prose = node.cloneNode(true);
+  for (const other of prose.querySelectorAll('code, math')) other.remove();
+  const words = prose.textContent.match(/[\p{L}\p{M}]+/gu) ?? [];
+  return words.filter((word) => FROM_THE_RIGHT.test(word)).length * 3 > words.length ? 'rtl' : 'ltr';
 }
 
 // Code and formulas do so wherever they stand.

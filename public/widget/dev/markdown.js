@@ -6,7 +6,7 @@
 // It knows what answers use; anything else stays text. It must cope with half an answer, because
 // it is called again with every piece of a stream.
 
-import { direction, formula, inline, isTex, leftToRight, make, MAX_DEPTH } from './inline.js';
+import { copyButton, direction, formula, inline, isTex, leftToRight, make, MAX_DEPTH } from './inline.js';
 
 // No answer is longer; what is all the same is shown as text from here on.
 const MAX_LENGTH = 200_000;
@@ -32,7 +32,7 @@ export function renderMarkdown(text, options) {
   return fragment;
 }
 
-const grown = new WeakMap(); // element → what it shows
+const grown = new WeakMap(); // element → the text it shows, and where its blocks begin
 
 // The same, for an answer that is still growing: what has not changed stays, and so does what a
 // reader has selected, focused or scrolled in it.
@@ -45,9 +45,13 @@ export function growMarkdown(element, text, options) {
   // More text can change the last block, or join it to the one before it.
   const kept = grows ? old.blocks.slice(0, -2) : [];
   const { at, levels } = (grows && old.blocks[kept.length]) || { at: 0, levels: [] };
-  const blocks = [...parse(all.slice(at), at, start(options, levels))];
-  liken(element, blocks.map(({ node }) => node), kept.length);
-  grown.set(element, { all, cited, blocks: [...kept, ...blocks] });
+  const nodes = [];
+  for (const { node, ...begin } of parse(all.slice(at), at, start(options, levels))) {
+    nodes.push(node);
+    kept.push(begin);
+  }
+  liken(element, nodes, kept.length - nodes.length);
+  grown.set(element, { all, cited, blocks: kept });
 }
 
 // Makes the children of a node, from `first` on, like these.
@@ -75,7 +79,8 @@ function lined(text) {
 
 // What the parts of an answer share; `levels` are those of the headings above.
 function start(options, levels = []) {
-  return { ...options, words: { ...WORDS, ...options?.words }, levels: [...levels], depth: 0, misses: 0 };
+  const words = { ...WORDS, ...options?.words };
+  return { ...options, words, levels: [...levels], depth: 0, misses: 0, formulas: 0 };
 }
 
 // ---- Blocks: each parser takes lines from `at` on, and returns its node and the line after it.
@@ -137,19 +142,6 @@ function closes(line, marker) {
   return mark.length >= marker.length && mark === marker[0].repeat(mark.length);
 }
 
-function copyButton({ words, onCopy }) {
-  const button = make('button', [words.copyCode]);
-  button.type = 'button';
-  button.onclick = async () => {
-    const text = button.closest('.code').querySelector('code').textContent;
-    await navigator.clipboard.writeText(text);
-    button.textContent = words.copied;
-    setTimeout(() => (button.textContent = words.copyCode), 2000);
-    onCopy?.(text);
-  };
-  return button;
-}
-
 // A formula with lines of its own, up to its closing mark, or to a blank line if it has none.
 function math(lines, at, answer) {
   const [opened, mark] = lines[at].match(MATH);
@@ -161,7 +153,7 @@ function math(lines, at, answer) {
   const text = lines.slice(at, end).join('\n');
   const [, dollars, brackets, stop] = text.match(FORMULA) ?? [];
   const tex = dollars ?? (isTex(brackets ?? '') ? brackets : '');
-  return [make('p', tex?.trim() ? [formula(tex + stop, true)] : inline(text, answer)), end];
+  return [make('p', tex?.trim() ? [formula(tex + stop, true, answer)] : inline(text, answer)), end];
 }
 
 // The panel has the first two levels; and none is left out, whatever an answer does.
@@ -194,8 +186,8 @@ function table(lines, at, answer) {
   for (; lines[end]?.includes('|') && !startsBlock(lines, end); end += 1) rows.push(row(lines[end], 'td'));
   const box = make('div', [make('table', [make('thead', [head]), make('tbody', rows)])], 'table');
   box.tabIndex = 0;
-  box.role = 'region';
-  box.ariaLabel = answer.words.table;
+  box.setAttribute('role', 'region');
+  box.setAttribute('aria-label', answer.words.table);
   return [box, end];
 }
 
