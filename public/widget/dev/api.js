@@ -61,6 +61,7 @@ export function createApi(api) {
       silence: ANSWER_SILENCE_MS,
     };
     const until = Date.now() + ANSWER_SILENCE_MS;
+    let broken = false; // the answer goes on without the connection: once, it is asked for again
     for (;;) {
       try {
         return await exchange(api, request, (response, alive) => {
@@ -68,7 +69,8 @@ export function createApi(api) {
           return (streamed ? answerOfStream : answerOfJson)(response, alive, onStart, onText);
         });
       } catch (error) {
-        if (error.code !== 'in_progress' || Date.now() > until) throw error;
+        if (error.code === 'broken' && !broken) broken = true;
+        else if (error.code !== 'in_progress' || Date.now() > until) throw error;
         onWait();
         await sleep(IN_PROGRESS_PAUSE_MS, signal);
       }

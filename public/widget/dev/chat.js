@@ -66,6 +66,7 @@ export function createChat({ api: address, t, store, conversations, composer, lo
     const began = Date.now();
     Object.assign(turn, { request, answerId: null, answeredAt: null, judged: null, state: 'open', error: null, sentAt: resumed ? turn.sentAt : began });
     if (!resumed) Object.assign(turn, { answer: '', sources: [] });
+    if (mine === conversation) conversations.choose(mine);
     view.followAnew();
     ui.tell('');
     ui.status(t('answering'));
@@ -104,8 +105,8 @@ export function createChat({ api: address, t, store, conversations, composer, lo
       if (asked.left) return null;
       // The question is stored: the next one, or the same one again, goes into its conversation.
       if (error.sessionId) request.startedIn = mine.sessionId = error.sessionId;
-      fail(turn, error);
-      emit('error', { code: error.code, requestId: error.requestId });
+      fail(turn, asked.stopping ? { code: 'stopped' } : error);
+      if (!asked.stopping) emit('error', { code: error.code, requestId: error.requestId });
     } finally {
       clearTimeout(slow);
       cancelAnimationFrame(frame);
@@ -282,8 +283,10 @@ export function createChat({ api: address, t, store, conversations, composer, lo
     conversation = conversations.current();
     drawAll();
   }, { signal });
-  // If the page is left in the middle of an answer, what has arrived of it is kept.
-  addEventListener('pagehide', () => pending && conversations.save(conversation), { signal });
+  // If the page is left in the middle of an answer, what has arrived of it is kept; the next page,
+  // or this one when it is shown again, goes on.
+  addEventListener('pagehide', leave, { signal });
+  addEventListener('pageshow', ({ persisted }) => persisted && begin(), { signal });
   addEventListener('online', tick, { signal });
   signal.addEventListener('abort', leave);
   begin();

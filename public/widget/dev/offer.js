@@ -3,7 +3,7 @@
 
 import { h, icon } from './dom.js';
 import { articleOf } from './page.js';
-import { watchSelection } from './passage.js';
+import { passageOf, watchSelection } from './passage.js';
 
 const GAP = 8;
 const EDGE = 12;
@@ -24,14 +24,10 @@ export function createOffer({ box, t, article, signal, onAsk }) {
 
   watchSelection({
     article: () => articleOf(article),
-    onChange(next) {
-      // Some browsers drop the selection when the button takes the focus. The text is kept.
-      if (!next && button.matches(':focus, :active')) return;
-      chosen = next;
-      place();
-    },
+    onChange,
     signal,
   });
+  onChange(passageOf(getSelection(), articleOf(article))); // what made this module be fetched
   for (const [target, type] of [[document, 'scroll'], [window, 'resize']]) {
     target.addEventListener(type, () => chosen && place(), { signal, capture: true, passive: true });
   }
@@ -40,6 +36,13 @@ export function createOffer({ box, t, article, signal, onAsk }) {
     hide();
     event.preventDefault(); // one key press, one effect
   }, { signal });
+
+  function onChange(next) {
+    // Some browsers drop the selection when the button takes the focus. The text is kept.
+    if (!next && button.matches(':focus, :active')) return;
+    chosen = next;
+    place();
+  }
 
   // Below the end of the selection: above it is where phones put their own menu.
   function place() {

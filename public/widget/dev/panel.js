@@ -267,17 +267,23 @@ export async function createPanel(context) {
 
   // ---- The reader's selection
 
-  let offer = null;
-  if (option('selection') !== 'off') {
-    import('./offer.js').then(({ createOffer }) => {
-      offer = createOffer({
-        box, t, article: option('article'), signal,
-        onAsk(text) {
-          open();
-          composer.askAbout(text, location.pathname + location.search);
-        },
-      });
-    }).catch(() => {});
+  let offering = null;
+  function watch() {
+    if (offering || option('selection') === 'off' || getSelection().isCollapsed) return;
+    offering = import('./offer.js').then(({ createOffer }) => createOffer({
+      box, t, article: option('article'), signal,
+      onAsk(text) {
+        open();
+        composer.askAbout(text, location.pathname + location.search);
+      },
+    })).catch(() => (offering = null));
+  }
+  document.addEventListener('selectionchange', watch, { signal });
+  watch();
+
+  // Takes what is selected, if anything is.
+  async function shortcut() {
+    if (!(await offering)?.take()) open();
   }
 
   return {
@@ -286,7 +292,7 @@ export async function createPanel(context) {
     close,
     arrive,
     newConversation: startAnew,
-    shortcut: () => offer?.take() || open(),
+    shortcut,
     get sessionId() { return chat ? chat.conversation.sessionId : conversations.current().sessionId; },
   };
 }

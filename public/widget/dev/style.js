@@ -222,6 +222,11 @@ textarea:focus-visible { outline-offset: 0; }
   .sources a:hover, button.link:hover { text-decoration-thickness: 2px; text-decoration-line: underline; }
   :is(.launcher, .primary, .offer):hover { filter: brightness(1.08); }
 }
+@media (max-height: 30rem) {
+  .hint, .latest { display: none; }
+  .head { min-height: 2.5rem; }
+  .composer { padding-block: 0.4rem; }
+}
 @media (hover: none) { .keys { display: none; } }
 @media (pointer: coarse) {
   button:not(.launcher) { min-height: 2.75rem; }
