@@ -71,7 +71,7 @@ impl Stack {
             &routes,
             &variables,
             &tables,
-            book.url(),
+            &book,
             server.as_ref(),
             model.as_ref(),
         );
