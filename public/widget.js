@@ -1,13 +1,12 @@
-// <textbook-chat>: a book's chat in one tag. Owns the element's name and methods, and that all
-// modules of a page are of one version.
+// <textbook-chat>: owns the element's name and methods, and that a page gets modules of one version.
 (() => {
   const VERSION = 'dev';
   const NAME = 'textbook-chat';
   const script = document.currentScript ?? document.querySelector('script[src*="widget.js"]');
   if (!script || customElements.get(NAME)) return;
   const { src, dataset } = script;
-  let added; // the element that this script puts into the page
-  let current; // the one that works: the page's own, or else that one
+  let added; // an element that this script puts into the page
+  let current; // the one that works: the page's own, or else that
 
   customElements.define(NAME, class extends HTMLElement {
     #mounted;
@@ -28,10 +27,10 @@
       }
       current = this;
       this.#mounted ??= this.#mount(VERSION).catch(() => this.#recover(VERSION));
-      this.#mounted.catch(() => {}); // whoever calls a method is told
+      this.#mounted.catch(() => {}); // never an error of the page
     }
 
-    // A site's router may empty the body: what this script has put there goes back into it.
+    // A router may empty the body: what this script has put there goes back.
     disconnectedCallback() {
       setTimeout(() => {
         if (this.isConnected || current !== this) return;
@@ -55,7 +54,7 @@
       });
     }
 
-    // Modules are gone with an older deployment, or could not be fetched.
+    // A deployment's modules are gone, or could not be fetched.
     async #recover(old) {
       const text = await (await fetch(src, { cache: 'reload' })).text();
       const version = /VERSION = '(\w+)'/.exec(text)?.[1] ?? old;

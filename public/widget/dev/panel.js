@@ -34,7 +34,7 @@ export async function createPanel(context) {
   const aside = h('p', { class: 'aside', hidden: true });
   const welcome = h('div', { class: 'welcome' },
     h('p', { class: 'lead' }, option('greeting') || t('greeting')),
-    h('p', null, t('invitation')),
+    h('p', null, t(option('selection') === 'off' ? 'invitationShort' : 'invitation')),
     examples.length > 0 && h('ul', null, examples.map((one) => h('li', null,
       h('button', { type: 'button', class: 'example', click: () => submit(one) }, one)))) || null);
   const more = h('p', { class: 'more', hidden: true }, h('button', { type: 'button', click: (event) => chat.showMore(event.target) }, t('earlierMessages')));
@@ -75,7 +75,7 @@ export async function createPanel(context) {
     launcher.hidden = inline || Boolean(state);
     launcher.ariaExpanded = String(Boolean(state));
     modal.set(!sheeted ? null : state === 'peek' ? 'peek' : 'modal');
-    store.write('open', state, 'sessionStorage');
+    if (!inline) store.write('open', state, 'sessionStorage');
     composer.grow();
   }
 

@@ -70,6 +70,7 @@ export const CSS = `
   -webkit-text-size-adjust: 100%;
 }
 .start .panel { inset-inline: 1rem auto; }
+:host([inline]) .box { display: block; height: 100%; }
 .panel.inline { position: static; width: 100%; height: 100%; box-shadow: none; }
 .panel:focus { outline: 0; }
 .scrim { position: fixed; inset: 0; z-index: var(--textbook-chat-z, 390); background: rgb(0 0 0 / 0.4); touch-action: none; }
@@ -230,7 +231,7 @@ textarea:focus-visible { outline-offset: 0; }
 @media (hover: none) { .keys { display: none; } }
 @media (pointer: coarse) {
   button:not(.launcher) { min-height: 2.75rem; }
-  button.link:not(.launcher), .judging button, .tools button, .composer-row button, .composer-quote button, .earlier li > :last-child { min-width: 2.75rem; min-height: 2.75rem; }
+  button.link:not(.launcher), .latest-place .latest, .judging button, .tools button, .composer-row button, .composer-quote button, .earlier li > :last-child { min-width: 2.75rem; min-height: 2.75rem; }
   .sources a { min-height: 2.75rem; align-items: center; }
 }
 @media (prefers-reduced-motion: no-preference) {

@@ -71,10 +71,10 @@ export function createView({ log, t, root, server, book, actions }) {
     const { answer: text } = turn;
     element.setAttribute('aria-busy', String(turn.state === 'open'));
     const state = `${Boolean(markdown)} ${turn.state} ${text}`;
+    fetchMarkdown();
     if (!text || drawn.get(element) === state) return;
     drawn.set(element, state);
     if (!markdown) {
-      fetchMarkdown();
       setText(element, text);
       return;
     }
