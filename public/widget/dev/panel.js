@@ -108,7 +108,7 @@ export async function createPanel(context) {
     if (conversations.current().turns.length > 0 || conversations.current().sessionId) begin().catch(() => {});
     const arrival = store.read('arrival', 'sessionStorage');
     store.write('arrival', null, 'sessionStorage');
-    if (arrival?.url === location.href) lead(arrival.text);
+    if (arrival?.url === location.href) lead(arrival.text).catch(() => {});
   }
 
   small.addEventListener('change', () => set(state === 'peek' ? 'open' : state), { signal });
@@ -138,7 +138,7 @@ export async function createPanel(context) {
   const begin = () => (beginning ??= Promise.all([import('./chat.js'), import('./page.js')]).then(([{ createChat }, { pageNow }]) => {
     chat = createChat({
       api, t, store, conversations, composer, log, root, signal, emit, book: option('book'),
-      page: () => (option('page') === 'off' ? null : pageNow()),
+      page: () => (option('page') === 'off' ? null : pageNow(option('article')).url),
       ui: { tell, show, status: (text) => setText(status, text), sheet: (text) => sheet(text, box), lead: (turn) => leadTo(turn) },
     });
     return chat;
@@ -230,10 +230,9 @@ export async function createPanel(context) {
 
   // Marks where the reader has arrived: at a passage, or at the heading of the address.
   async function lead(text) {
-    const passage = await import('./passage.js');
-    const article = (await import('./page.js')).articleOf(option('article'));
-    if (text) passage.leadBack(text, article);
-    else passage.markTarget(article);
+    const [{ leadBack, markTarget }, { articleOf }] = await Promise.all([import('./place.js'), import('./page.js')]);
+    if (text) leadBack(text, articleOf(option('article')));
+    else markTarget();
   }
 
   // On a small screen the panel makes room for the place.
@@ -243,7 +242,7 @@ export async function createPanel(context) {
 
   function leadTo({ passage, place }) {
     makeRoom();
-    if (place === location.pathname + location.search) lead(passage);
+    if (place === location.pathname + location.search) lead(passage).catch(() => {});
     else goTo(new URL(place, location.href).href, passage);
   }
 
@@ -262,7 +261,7 @@ export async function createPanel(context) {
     store.write('arrival', { url: url.href }, 'sessionStorage');
     if (url.href.split('#')[0] !== location.href.split('#')[0]) return;
     store.write('arrival', null, 'sessionStorage');
-    setTimeout(lead); // after the browser has gone there
+    setTimeout(() => lead().catch(() => {})); // after the browser has gone there
   });
 
   // ---- The reader's selection

@@ -31,7 +31,8 @@ export const CSS = `
   color-scheme: light;
 }
 .box.dark {
-  --site: #8ecac9;
+  --lit: #8ecac9;
+  --accent: var(--textbook-chat-accent, var(--lit));
   --paper: var(--textbook-chat-paper, #1a1815);
   --desk: var(--textbook-chat-desk, #211e1a);
   --ink: var(--textbook-chat-ink, #e9e2d5);
@@ -45,7 +46,7 @@ export const CSS = `
   color-scheme: dark;
 }
 @supports (color: oklch(from red l c h)) {
-  .box.dark { --site: oklch(from var(--ifm-color-primary, var(--md-primary-fg-color, #8ecac9)) max(l, 0.74) min(c, 0.12) h); }
+  .box.dark { --lit: oklch(from var(--ifm-color-primary, var(--md-primary-fg-color, #8ecac9)) max(l, 0.74) min(c, 0.12) h); }
 }
 
 *, *::before, *::after { box-sizing: border-box; }
