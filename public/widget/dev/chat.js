@@ -63,7 +63,7 @@ export function createChat({ api: address, t, store, conversations, composer, lo
     view.removeTurn(turn);
     const request = requestFor(turn, mine.sessionId, page());
     const began = Date.now();
-    Object.assign(turn, { request, answerId: null, answeredAt: null, judged: null, state: 'open', error: null, sentAt: resumed ? turn.sentAt : began });
+    Object.assign(turn, { request, page: request.page, answerId: null, answeredAt: null, judged: null, state: 'open', error: null, sentAt: resumed ? turn.sentAt : began });
     if (!resumed) Object.assign(turn, { answer: '', sources: [] });
     if (mine === conversation) conversations.choose(mine);
     view.followAnew();
@@ -242,6 +242,7 @@ export function createChat({ api: address, t, store, conversations, composer, lo
     if (mine) stop();
     if (sessionId) await api.forget(sessionId);
     conversations.remove(id);
+    conversation.deleted = mine; // what is under way must not bring it back
     if (mine) open(newConversation());
   }
 
@@ -268,8 +269,7 @@ export function createChat({ api: address, t, store, conversations, composer, lo
       Object.assign(turn, { state: 'failed', answer: '', error: explain({ code: 'interrupted' }) });
     }
     drawAll();
-    const last = conversation.turns.at(-1);
-    if (last?.state === 'open') send(last);
+    if (conversation.turns.at(-1)?.state === 'open') send(conversation.turns.at(-1));
     else restore().then(tick);
   }
 

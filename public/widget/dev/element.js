@@ -40,7 +40,7 @@ export function mount(host, shell) {
   let panel, starting;
   const load = () => import('./panel.js');
   const start = () => starting ??= load().then(({ createPanel }) => createPanel({
-    ...shell, host, root, box, launcher, label, inline, signal, isShortcut,
+    ...shell, host, root, box, launcher, inline, signal, isShortcut,
   })).then((made) => panel = made);
   const call = async (name, ...args) => {
     try {

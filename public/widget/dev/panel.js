@@ -14,11 +14,13 @@ import { followTheme } from './theme.js';
 const SMALL = '(max-width: 47.99rem)';
 
 export async function createPanel(context) {
-  const { api, host, root, box, launcher, label, inline, option, words, signal, recover, isShortcut } = context;
+  const { api, host, root, box, launcher, inline, option, words, signal, recover, isShortcut } = context;
   const t = await strings(option('lang') || document.documentElement.lang, words);
   const store = createStore(api);
   const conversations = createConversations(store);
   const small = matchMedia(SMALL);
+  const label = option('label') || t('label');
+  launcher.textContent = label;
   box.lang = t.lang;
   box.dir = host.dir || t('dir');
   root.adoptedStyleSheets.push(sheet(CSS, box));

@@ -80,6 +80,7 @@ export function createView({ log, t, root, server, book, actions }) {
     }
     if (element.firstChild?.nodeType === Node.TEXT_NODE) element.replaceChildren();
     markdown.growMarkdown(element, text, {
+      base: turn.page ?? undefined,
       sources: turn.sources,
       words: { copyCode: t('copyCode'), copied: t('copied'), source: t('source'), table: t('table') },
       onCopy: () => actions.say(t('copied')),
