@@ -1,8 +1,7 @@
 // The page with ChatKit, OpenAI's chat window: opens it on the function /chatkit, hands it the
 // passages that a reader chooses, and says so if it does not appear.
 
-import { read, write } from './widget/dev/conversation.js';
-import { watchPassage } from './widget/dev/passage.js';
+import { watchPassage } from './chatkit-passage.js';
 
 // The backend's limit for a passage, in Unicode code points.
 const MAX_PASSAGE = 20_000;
@@ -109,6 +108,22 @@ async function askAbout(passage) {
   }
   say('');
   chat.focusComposer().catch(() => {}); // some phones allow that only after a touch
+}
+
+// ---- Kept in this browser. Storage can be full, forbidden or damaged: then the page forgets.
+
+function read(storage, key) {
+  try {
+    return JSON.parse(window[storage].getItem(key));
+  } catch {
+    return null;
+  }
+}
+
+function write(storage, key, value) {
+  try {
+    window[storage].setItem(key, JSON.stringify(value));
+  } catch { /* then it is forgotten */ }
 }
 
 // ---- When it does not appear

@@ -1,314 +1,305 @@
-// The page: asks, stops, asks again, brings the conversation back, puts it away, deletes it.
+// The conversation at work: asks, stops, asks again, goes on with what an earlier page has asked,
+// brings a conversation back. Fetched when there is one, or when a question is begun.
 // Whatever happens to the network, the server or the tab, the question stays.
 
-import { ask, forget, history, isGone, HISTORY_PAGE } from './api.js';
-import { askAbout, focusQuestion, say, setQuestion, startComposer, takeBack } from './composer.js';
-import {
-  CONVERSATION, isUnanswered, loadConversation, newConversation, newTurn, reconcile, requestFor,
-  saveConversation, toTurns,
-} from './conversation.js';
-import { explain } from './errors.js';
-import { watchPassage } from './passage.js';
-import { drawAbove, drawTurn, drawTurns, follow, followAnew, onTurn, removeTurn, setText, unmoved } from './view.js';
+import { createApi } from './api.js';
+import { newTurn, requestFor } from './conversation.js';
+import { newConversation } from './conversations.js';
+import { asksAgainAt, explain, words } from './errors.js';
+import { createRestore } from './restore.js';
+import { createView } from './view.js';
 
 // After this long without a word, "Thinking…" admits that it takes a while.
 const SLOW_MS = 10_000;
 
-// Whatever arrives sooner than this does not need to be announced.
-const SOON_MS = 300;
+// A stop that takes longer than this to arrive is not waited for.
+const STOP_MS = 1_000;
 
-const byId = (id) => document.getElementById(id);
+// An answer that an earlier page was waiting for is not asked for again after this long.
+const RESUME_MS = 15 * 60_000;
 
-let conversation = newConversation();
-let putAway = null; // the conversation before this one, until the page is left
-let pending = null; // { turn, controller, slow } while an answer is awaited
-let restoring = false; // the server is being asked for the conversation
-
-// ---- Asking
-
-function isBusy() {
-  if (pending) say('One question at a time: wait for the answer, or stop it.');
-  return Boolean(pending);
-}
-
-async function send(turn) {
-  const mine = conversation; // "New conversation" may replace it meanwhile
-  const asked = { turn, controller: new AbortController(), slow: false };
-  pending = asked;
-  const slow = setTimeout(() => {
-    asked.slow = true;
-    show();
-  }, SLOW_MS);
-
-  // A question asked again moves to the end: that is where its answer belongs.
-  mine.turns = [...mine.turns.filter((other) => other !== turn), turn];
-  removeTurn(turn);
-  const request = requestFor(turn, mine.sessionId);
-  Object.assign(turn, { request, answerId: null, answer: '', answeredAt: null, state: 'open', error: null, sentAt: Date.now() });
-  followAnew();
-  if (byId('restore').hidden) tell(''); // by now the reader has read the notice
-  update();
-
-  let frame = null; // tokens come faster than the screen is drawn
-  try {
-    const { answer, state, timestamp } = await ask({
-      key: request.key,
-      message: turn.question,
-      sessionId: request.sessionId,
-      selectedText: turn.passage,
-      signal: asked.controller.signal,
-      onStart: ({ sessionId, answerId }) => {
-        mine.sessionId = sessionId ?? mine.sessionId;
-        request.startedIn = mine.sessionId;
-        turn.answerId = answerId;
-        if (mine === conversation) saveConversation(mine);
-      },
-      onText: (text) => {
-        turn.answer = text;
-        frame ??= requestAnimationFrame(() => {
-          frame = null;
-          show();
-        });
-      },
-    });
-    Object.assign(turn, { answer, state, answeredAt: timestamp, request: null });
-  } catch (error) {
-    // The question is stored: the next one, or the same one again, goes into its conversation.
-    if (error.sessionId) request.startedIn = mine.sessionId = error.sessionId;
-    fail(turn, error);
-  } finally {
-    clearTimeout(slow);
-    cancelAnimationFrame(frame);
-    pending = null;
-    update();
-  }
-
-  function update() {
-    if (mine === conversation) saveConversation(mine);
-    showWhatCanBeDone();
-    show();
-  }
-
-  function show() {
-    if (mine !== conversation) return;
-    drawTurn(turn, asked);
-    follow(turn);
-  }
-}
+// How often a question is asked again by itself.
+const TRIES = 5;
 
 // With the same key, an answer that was never received is sent again. That does not help if the
 // answer itself, or the key, is at fault.
 const KEY_IS_SPENT = ['empty', 'idempotency_key_reused'];
 
-function fail(turn, error) {
-  if (error.code === 'stopped' && turn.answer) {
-    Object.assign(turn, { state: 'cancelled', answeredAt: new Date().toISOString(), request: null });
-    return;
-  }
-  Object.assign(turn, { state: 'failed', error: explain(error) });
-  if (KEY_IS_SPENT.includes(error.code)) turn.request = null;
-}
-
-function stop() {
-  pending?.controller.abort();
-}
-
-function retry(turn) {
-  focusQuestion();
-  if (!isBusy()) send(turn);
-}
-
-// A stopped answer stays as it is; the question is asked anew, below it.
-function again(turn) {
-  retry(newTurn(turn.question, turn.passage));
-}
-
-function edit(turn) {
-  conversation.turns = conversation.turns.filter((other) => other !== turn);
-  removeTurn(turn);
-  saveConversation(conversation);
-  takeBack(turn);
-  showWhatCanBeDone();
-}
-
-// ---- Bringing the conversation back. This browser's copy is shown at once; then the server, which
-// knows better, is asked.
-
-async function restore() {
-  const mine = conversation;
-  const { sessionId } = mine;
-  if (!sessionId) return;
-  const since = Date.now();
-  const announced = setTimeout(() => mine === conversation && tell('Fetching your conversation…'), SOON_MS);
-  let told = '';
-  restoring = true;
-  showWhatCanBeDone();
-  try {
-    const messages = await history(sessionId);
-    mine.turns = reconcile(toTurns(messages), mine.turns, since);
-    mine.more = messages.length >= HISTORY_PAGE;
-  } catch (error) {
-    if (isGone(error) && mine.sessionId === sessionId) {
-      // A question without an answer is kept for the reader, whatever the server forgot.
-      Object.assign(mine, { sessionId: null, turns: mine.turns.filter(isUnanswered), more: false });
-      told = 'Your last conversation is no longer on the server.';
-    } else {
-      told = 'The server could not be reached just now. This is the copy kept in this browser.';
-    }
-  } finally {
-    clearTimeout(announced);
-    restoring = false;
-  }
-  if (mine !== conversation) return;
-  saveConversation(mine);
-  drawAll();
-  tell(told, { again: Boolean(mine.sessionId && told) });
-}
-
-async function showEarlier() {
-  const mine = conversation;
-  const button = byId('earlier');
-  button.disabled = true;
-  tell('');
-  try {
-    const messages = await history(mine.sessionId, mine.turns[0].id);
-    const turns = toTurns(messages);
-    mine.turns = [...turns, ...mine.turns];
-    mine.more = messages.length >= HISTORY_PAGE && turns.length > 0;
-    if (mine !== conversation) return;
-    saveConversation(mine);
-    drawAbove(turns);
-  } catch {
-    tell('The earlier messages could not be fetched just now.');
-  } finally {
-    button.disabled = false;
-    showWhatCanBeDone();
-    if (button.hidden) byId('log').focus({ preventScroll: true }); // where the button was
-  }
-}
-
-// ---- Another conversation
-
-function startAnew() {
-  stop();
-  if (conversation.turns.length > 0) putAway = conversation;
-  switchTo(newConversation());
-}
-
-function bringBack() {
-  const earlier = putAway;
-  putAway = null;
-  switchTo(earlier);
-}
-
-async function deleteConversation() {
-  const { sessionId } = conversation;
-  const buttons = byId('delete-dialog').querySelectorAll('button');
-  stop();
-  setText(byId('delete-note'), '');
-  for (const button of buttons) button.disabled = true;
-  try {
-    if (sessionId) await forget(sessionId);
-    byId('delete-dialog').close();
-    switchTo(newConversation());
-  } catch {
-    setText(byId('delete-note'), 'It could not be deleted just now. Please try again.');
-  } finally {
-    for (const button of buttons) button.disabled = false;
-  }
-}
-
-function switchTo(other) {
-  conversation = other;
-  saveConversation(conversation);
-  tell('');
-  drawAll();
-  focusQuestion();
-}
-
-// ---- Showing
-
-function drawAll() {
-  drawTurns(conversation.turns);
-  showWhatCanBeDone();
-}
-
-function showWhatCanBeDone() {
-  const { turns, sessionId, more } = conversation;
-  const empty = turns.length === 0 && !sessionId;
-  byId('welcome').hidden = turns.length > 0 || (restoring && !empty);
-  byId('put-away').hidden = !putAway;
-  byId('continued').hidden = empty;
-  byId('new-conversation').hidden = empty;
-  byId('delete-conversation').hidden = empty;
-  byId('earlier').hidden = !(more && turns[0]?.id);
-  if (!pending && document.activeElement === byId('stop')) focusQuestion();
-  byId('send').hidden = Boolean(pending);
-  byId('stop').hidden = !pending;
-}
-
-// A quiet notice above the conversation.
-function tell(text, { again = false } = {}) {
-  unmoved(() => {
-    setText(byId('aside-text'), text);
-    byId('aside').hidden = !text;
-    byId('restore').hidden = !again;
+// `ui`: what panel.js shows around the log. `page()`: the page that the reader is on, or null.
+export function createChat({ api: address, t, store, conversations, composer, log, root, book, ui, emit, page, signal }) {
+  const api = createApi(address);
+  const server = new URL(address).host;
+  const view = createView({
+    log, t, root, book, server,
+    actions: { retry, edit, again, judge, copy, lead: ui.lead, say: ui.status, sheet: ui.sheet, redraw: () => view.drawTurns(conversation.turns) },
   });
+  let conversation = conversations.current();
+  let pending = null; // { turn, controller, slow, waiting } while an answer is awaited
+  let ticking = null;
+  const { restore, showMore, isRestoring } = createRestore({
+    api, t, conversations, log, ui, view, drawAll, showWhatCanBeDone, current: () => conversation,
+  });
+
+  // ---- Asking
+
+  function isBusy() {
+    if (pending) composer.say(t('busy'));
+    return Boolean(pending);
+  }
+
+  // Resolves when the turn has ended.
+  async function send(turn) {
+    const mine = conversation; // "New conversation" may replace it meanwhile
+    const resumed = turn.state === 'open' && turn.request;
+    const asked = { turn, controller: new AbortController(), slow: false, waiting: Boolean(resumed) };
+    pending = asked;
+    clearTimeout(ticking);
+    const slow = setTimeout(() => {
+      asked.slow = true;
+      show();
+    }, SLOW_MS);
+
+    // A question asked again moves to the end: that is where its answer belongs.
+    mine.turns = [...mine.turns.filter((other) => other !== turn), turn];
+    view.removeTurn(turn);
+    const request = requestFor(turn, mine.sessionId, page());
+    const began = Date.now();
+    Object.assign(turn, { request, answerId: null, answeredAt: null, judged: null, state: 'open', error: null, sentAt: resumed ? turn.sentAt : began });
+    if (!resumed) Object.assign(turn, { answer: '', sources: [] });
+    if (mine === conversation) conversations.choose(mine);
+    view.followAnew();
+    ui.tell('');
+    ui.status(t('answering'));
+    update();
+
+    let frame = null; // tokens come faster than the screen is drawn
+    try {
+      const { answer, sources, state, timestamp } = await api.ask({
+        key: request.key,
+        message: turn.question,
+        sessionId: request.sessionId,
+        selectedText: turn.passage,
+        page: request.page,
+        signal: asked.controller.signal,
+        onStart: ({ sessionId, answerId }) => {
+          mine.sessionId = sessionId ?? mine.sessionId;
+          request.startedIn = mine.sessionId;
+          turn.answerId = answerId;
+          asked.waiting = false;
+          conversations.save(mine);
+        },
+        onText: (text, sources) => {
+          Object.assign(turn, { answer: text, sources });
+          frame ??= requestAnimationFrame(() => {
+            frame = null;
+            show();
+          });
+        },
+        onWait: () => {
+          asked.waiting = true;
+          show();
+        },
+      });
+      Object.assign(turn, { answer, sources, state, answeredAt: timestamp, request: null, tries: 0 });
+    } catch (error) {
+      if (asked.left) return null;
+      // The question is stored: the next one, or the same one again, goes into its conversation.
+      if (error.sessionId) request.startedIn = mine.sessionId = error.sessionId;
+      fail(turn, asked.stopping ? { code: 'stopped' } : error);
+      if (!asked.stopping) emit('error', { code: error.code, requestId: error.requestId });
+    } finally {
+      clearTimeout(slow);
+      cancelAnimationFrame(frame);
+    }
+    pending = null;
+    update();
+    ui.status(turn.error ? words(turn.error, t, server) : t(turn.state === 'cancelled' ? 'stopped' : 'answerComplete'));
+    const ended = { state: turn.state, sessionId: mine.sessionId, messageId: turn.answerId };
+    emit('answer', { ...ended, ms: Date.now() - began });
+    tick();
+    return ended;
+
+    function update() {
+      conversations.save(mine);
+      showWhatCanBeDone();
+      show();
+    }
+
+    function show() {
+      if (mine !== conversation) return;
+      view.drawTurn(turn, asked);
+      view.follow(turn);
+    }
+  }
+
+  function fail(turn, error) {
+    if (error.code === 'stopped' && turn.answer) {
+      Object.assign(turn, { state: 'cancelled', answeredAt: new Date().toISOString(), request: null });
+      return;
+    }
+    Object.assign(turn, { state: 'failed', answer: '', sources: [], error: explain(error) });
+    if (KEY_IS_SPENT.includes(error.code)) turn.request = null;
+  }
+
+  function stop() {
+    if (!pending || pending.stopping) return;
+    const { controller, turn } = pending;
+    pending.stopping = true;
+    const hangUp = () => controller.abort();
+    setTimeout(hangUp, STOP_MS);
+    api.stop(turn.request.key).finally(hangUp);
+  }
+
+  // The last question is asked again by itself when what it waits for is over; until then the time
+  // that is left is shown.
+  function tick() {
+    clearTimeout(ticking);
+    const turn = conversation.turns.at(-1);
+    if (pending || !turn?.error) return;
+    const at = (turn.tries ?? 0) < TRIES ? asksAgainAt(turn.error) : null;
+    if (at !== null && at <= Date.now()) {
+      turn.tries = (turn.tries ?? 0) + 1;
+      send(turn);
+    } else if (turn.error.retryAt) {
+      view.drawTurn(turn);
+      if (turn.error.retryAt > Date.now()) ticking = setTimeout(tick, 1_000);
+    }
+  }
+
+  function submit(question, passage = null) {
+    if (isBusy()) return null;
+    const about = { question, passage: passage?.text ?? null, page: page() };
+    if (!emit('ask', about, true)) return null;
+    return send(newTurn(question, passage?.text, passage?.place));
+  }
+
+  function retry(turn) {
+    composer.focus();
+    if (!isBusy()) send(turn);
+  }
+
+  // A stopped answer stays as it is; the question is asked anew, below it.
+  function again(turn) {
+    retry(newTurn(turn.question, turn.passage, turn.place));
+  }
+
+  function edit(turn) {
+    conversation.turns = conversation.turns.filter((other) => other !== turn);
+    view.removeTurn(turn);
+    conversations.save(conversation);
+    composer.takeBack(turn);
+    showWhatCanBeDone();
+  }
+
+  function editLast() {
+    const turn = conversation.turns.at(-1);
+    if (!turn || pending) return false;
+    if (turn.state === 'failed') edit(turn);
+    else composer.setQuestion(turn.question);
+    return true;
+  }
+
+  // ---- What a reader does with an answer
+
+  async function judge(turn, kind) {
+    const before = turn.judged;
+    const set = (judged) => {
+      turn.judged = judged;
+      view.drawTurn(turn);
+      conversations.save(conversation);
+    };
+    set(kind);
+    try {
+      await api.judge(conversation.sessionId, turn.answerId, kind);
+      ui.status(t('thanks'));
+      emit('feedback', { kind, messageId: turn.answerId });
+    } catch {
+      set(before);
+      composer.say(t('notSaved'));
+    }
+  }
+
+  async function copy(turn) {
+    await navigator.clipboard.writeText(turn.answer).then(() => ui.status(t('copied')), () => composer.say(t('notCopied')));
+  }
+
+  // ---- Another conversation
+
+  function open(other) {
+    leave();
+    conversation = other;
+    conversations.choose(other);
+    begin();
+  }
+
+  // An answer under way is not stopped: it is there when its conversation is opened again.
+  function leave() {
+    if (!pending) return;
+    conversations.save(conversation);
+    pending.left = true;
+    pending.controller.abort();
+    pending = null;
+  }
+
+  async function forget({ id, sessionId }) {
+    const mine = id === conversation.id;
+    if (mine) stop();
+    if (sessionId) await api.forget(sessionId);
+    conversations.remove(id);
+    if (mine) open(newConversation());
+  }
+
+  // ---- Showing
+
+  function drawAll() {
+    view.drawTurns(conversation.turns);
+    if (pending) view.drawTurn(pending.turn, pending);
+    showWhatCanBeDone();
+  }
+
+  function showWhatCanBeDone() {
+    const { turns, sessionId, more } = conversation;
+    const empty = turns.length === 0 && !sessionId;
+    ui.show({ welcome: turns.length === 0 && !(isRestoring() && !empty), more: Boolean(more && turns[0]?.id) });
+    composer.setBusy(Boolean(pending));
+  }
+
+  function begin() {
+    ui.tell('');
+    for (const turn of conversation.turns) {
+      const last = turn === conversation.turns.at(-1);
+      if (turn.state !== 'open' || (last && turn.request && Date.now() - turn.sentAt < RESUME_MS)) continue;
+      Object.assign(turn, { state: 'failed', answer: '', error: explain({ code: 'interrupted' }) });
+    }
+    drawAll();
+    const last = conversation.turns.at(-1);
+    if (last?.state === 'open') send(last);
+    else restore().then(tick);
+  }
+
+  // Another tab has continued this conversation, or opened another.
+  addEventListener('storage', ({ key }) => {
+    if (pending || ![store.name('current'), store.name(`c/${conversation.id}`)].includes(key)) return;
+    conversation = conversations.current();
+    drawAll();
+  }, { signal });
+  // If the page is left in the middle of an answer, what has arrived of it is kept; the next page,
+  // or this one when it is shown again, goes on.
+  addEventListener('pagehide', leave, { signal });
+  addEventListener('pageshow', ({ persisted }) => persisted && begin(), { signal });
+  addEventListener('online', tick, { signal });
+  signal.addEventListener('abort', leave);
+  begin();
+
+  return {
+    submit,
+    stop,
+    editLast,
+    showMore,
+    open,
+    forget,
+    view,
+    isPending: () => Boolean(pending),
+    get conversation() { return conversation; },
+  };
 }
-
-// ---- The rest of the page
-
-onTurn({ retry, edit, again });
-
-watchPassage(byId('passage'), byId('ask-selection'), askAbout);
-
-startComposer((text, passage) => {
-  if (isBusy()) return false;
-  send(newTurn(text, passage));
-  return true;
-});
-
-byId('stop').addEventListener('click', () => {
-  focusQuestion();
-  stop();
-});
-document.addEventListener('keydown', (event) => {
-  if (event.key !== 'Escape' || event.defaultPrevented || event.isComposing) return;
-  if (pending && !byId('delete-dialog').open) stop();
-});
-
-byId('earlier').addEventListener('click', showEarlier);
-byId('restore').addEventListener('click', () => {
-  byId('log').focus({ preventScroll: true }); // the button goes
-  restore();
-});
-byId('new-conversation').addEventListener('click', startAnew);
-byId('bring-back').addEventListener('click', bringBack);
-byId('delete-conversation').addEventListener('click', () => {
-  setText(byId('delete-note'), '');
-  byId('delete-dialog').showModal();
-});
-byId('delete-cancel').addEventListener('click', () => byId('delete-dialog').close());
-byId('delete-confirm').addEventListener('click', deleteConversation);
-for (const example of document.querySelectorAll('.example')) {
-  example.addEventListener('click', () => setQuestion(example.textContent));
-}
-
-// Another tab has continued the same conversation.
-addEventListener('storage', (event) => {
-  if (event.key !== CONVERSATION || pending) return;
-  conversation = loadConversation();
-  drawAll();
-});
-
-// If the page is left in the middle of an answer, what has arrived of it is kept.
-addEventListener('pagehide', () => {
-  if (pending) saveConversation(conversation);
-});
-
-conversation = loadConversation();
-for (const turn of conversation.turns) {
-  if (turn.state === 'open') Object.assign(turn, { state: 'failed', error: explain({ code: 'interrupted' }) });
-}
-drawAll();
-restore();

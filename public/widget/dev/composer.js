@@ -1,120 +1,148 @@
 // The question box: writing a question, with or without a passage above it.
 //
-// What is being written is kept for this tab, so that a reload does not lose it.
+// What is being written is kept for this tab, so that leaving the page does not lose it.
 
-import { read, write } from './conversation.js';
-import { setText } from './view.js';
+import { h, icon, iconButton, setText } from './dom.js';
 
 // The backend's limits, in Unicode code points; the counter appears for the last few hundred.
 const MAX_QUESTION = 4_000;
 const MAX_PASSAGE = 20_000;
 const COUNT_FROM = 3_600;
 
-const DRAFT = 'textbook-chat/draft';
+// `onSubmit` gets a question and its passage or null, and says whether it took them; `onStop`
+// stops the answer; `onUp` is ArrowUp in an empty box; `onInput` says that a question is begun.
+export function createComposer({ t, store, disclaimer, onSubmit, onStop, onUp, onInput }) {
+  let passage = null; // { text, place }, shown above the question box
 
-const byId = (id) => document.getElementById(id);
-const question = byId('question');
-
-let passage = null; // shown above the question box
-
-// `onSubmit` gets a question and its passage or null, and says whether it took them.
-export function startComposer(onSubmit) {
-  byId('composer').addEventListener('submit', (event) => {
-    event.preventDefault();
-    submit(onSubmit);
+  const quote = h('blockquote', { class: 'quote', dir: 'auto', tabindex: '0' });
+  const quoteRow = h('div', { class: 'composer-quote', hidden: true }, quote, iconButton('close', t('removePassage'), () => askAbout(null)));
+  // No maxlength: it would cut a pasted question silently. The counter says so instead.
+  const question = h('textarea', {
+    rows: '1', dir: 'auto', enterkeyhint: 'send', 'aria-label': t('yourQuestion'), 'aria-describedby': 'counter hint', keydown: pressed,
+    input() { onInput(); changed(); },
   });
-  question.addEventListener('keydown', (event) => {
-    // While an input method composes a character, Enter belongs to it.
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-    event.preventDefault();
-    submit(onSubmit);
-  });
-  question.addEventListener('input', changed);
-  byId('quote-remove').addEventListener('click', () => askAbout(null));
+  const send = h('button', { type: 'submit', class: 'primary', 'aria-label': t('send'), title: t('send') }, icon('send'));
+  const stop = h('button', {
+    type: 'button', class: 'primary', 'aria-label': t('stop'), title: `${t('stop')} (Esc)`, hidden: true, click() { focus(); onStop(); },
+  }, icon('stop'));
+  const counter = h('p', { class: 'note', id: 'counter', hidden: true });
+  const note = h('p', { class: 'note', role: 'alert' });
+  const form = h('form', { class: 'composer', part: 'composer', submit(event) { event.preventDefault(); submit(); } },
+    quoteRow,
+    h('div', { class: 'composer-row' }, question, send, stop),
+    counter,
+    note,
+    h('p', { class: 'hint', id: 'hint' }, h('span', { class: 'keys' }, `${t('keys')} `), disclaimer || t('disclaimer')));
 
-  const draft = read('sessionStorage', DRAFT);
-  setPassage(draft?.passage);
-  question.value = draft?.text ?? question.value;
-  changed();
-}
-
-function submit(onSubmit) {
-  const text = question.value.trim();
-  focusQuestion();
-  if (!text) {
-    say(passage ? 'Write a question about the passage first.' : 'Write a question first.');
-  } else if (length(text) > MAX_QUESTION) {
-    say(`A question can have at most ${MAX_QUESTION.toLocaleString()} characters. Please shorten it.`);
-  } else if (onSubmit(text, passage)) {
-    setPassage(null);
-    setQuestion('');
+  function pressed(event) {
+    // While an input method composes a character, the keys belong to it.
+    if (event.isComposing || event.keyCode === 229 || event.shiftKey) return;
+    if (event.key === 'Enter') {
+      event.preventDefault();
+      submit();
+    } else if (event.key === 'ArrowUp' && !question.value && onUp()) {
+      event.preventDefault();
+    }
   }
-}
 
-export function setQuestion(text) {
-  question.value = text;
-  changed();
-  focusQuestion();
-}
+  function submit() {
+    const text = question.value.trim();
+    focus();
+    if (!text) {
+      say(t('questionMissing'));
+    } else if (length(text) > MAX_QUESTION) {
+      say(t('questionLong', { n: number(MAX_QUESTION) }));
+    } else if (onSubmit(text, passage)) {
+      setPassage(null);
+      setQuestion('');
+    }
+  }
 
-export function askAbout(text) {
-  setPassage(text);
-  focusQuestion();
-}
+  function setQuestion(text) {
+    question.value = text;
+    changed();
+  }
 
-// Puts a question into the box again, in front of what is being written there.
-export function takeBack(turn) {
-  setPassage(turn.passage ?? passage);
-  setQuestion([turn.question, question.value].filter(Boolean).join('\n\n'));
-}
+  function askAbout(text, place = null) {
+    setPassage(text && { text, place });
+    focus();
+  }
 
-export function say(text) {
-  setText(byId('note'), text);
-}
+  // Puts a question into the box again, in front of what is being written there.
+  function takeBack(turn) {
+    if (turn.passage) setPassage({ text: turn.passage, place: turn.place });
+    setQuestion([turn.question, question.value].filter(Boolean).join('\n\n'));
+    focus();
+  }
 
-export function focusQuestion() {
-  question.focus({ preventScroll: true }); // it is always in view
-}
+  function say(text) {
+    setText(note, text);
+  }
 
-function changed() {
-  say('');
-  saveDraft();
+  function focus() {
+    question.focus({ preventScroll: true }); // it is always in view
+  }
 
-  const used = length(question.value.trim());
-  const left = MAX_QUESTION - used;
-  const counter = byId('counter');
-  counter.hidden = used < COUNT_FROM;
-  counter.classList.toggle('over', left < 0);
-  counter.textContent = left < 0
-    ? `${characters(-left)} too many`
-    : `${characters(left)} left`;
+  function changed() {
+    say('');
+    saveDraft();
+    const used = length(question.value.trim());
+    const left = MAX_QUESTION - used;
+    counter.hidden = used < COUNT_FROM;
+    counter.classList.toggle('over', left < 0);
+    setText(counter, t(left < 0 ? 'over' : 'left', { n: number(Math.abs(left)) }));
+    grow();
+  }
 
   // The box grows with the question, up to the limit in the style sheet.
-  question.style.height = 'auto';
-  question.style.height = `${question.scrollHeight + question.offsetHeight - question.clientHeight}px`;
-}
-
-function setPassage(text) {
-  if (text && length(text) > MAX_PASSAGE) {
-    say(`A passage can have at most ${MAX_PASSAGE.toLocaleString()} characters. Please select a shorter one.`);
-    return;
+  function grow() {
+    question.style.height = 'auto';
+    if (question.scrollHeight) question.style.height = `${question.scrollHeight + question.offsetHeight - question.clientHeight}px`;
   }
-  say('');
-  passage = text || null;
-  byId('quote').hidden = !passage;
-  byId('quote-text').textContent = passage ?? '';
-  question.placeholder = passage ? 'Ask about this passage…' : 'Ask a question…';
-  saveDraft();
-}
 
-function saveDraft() {
-  write('sessionStorage', DRAFT, { text: question.value, passage });
+  function setPassage(chosen) {
+    if (chosen && length(chosen.text) > MAX_PASSAGE) {
+      say(t('passageLong', { n: number(MAX_PASSAGE) }));
+      return;
+    }
+    say('');
+    passage = chosen;
+    quoteRow.hidden = !passage;
+    setText(quote, passage?.text ?? '');
+    question.placeholder = t(passage ? 'placeholderPassage' : 'placeholder');
+    saveDraft();
+  }
+
+  function saveDraft() {
+    store.write('draft', question.value || passage ? { text: question.value, passage } : null, 'sessionStorage');
+  }
+
+  function number(n) {
+    return n.toLocaleString(t.lang);
+  }
+
+  const draft = store.read('draft', 'sessionStorage');
+  question.value = draft?.text ?? '';
+  setPassage(typeof draft?.passage?.text === 'string' ? draft.passage : null);
+  changed();
+
+  return {
+    form,
+    askAbout,
+    setQuestion,
+    takeBack,
+    say,
+    focus,
+    grow,
+    isEmpty: () => !question.value,
+    setBusy(busy) {
+      if (!busy && stop.matches(':focus')) focus();
+      send.hidden = busy;
+      stop.hidden = !busy;
+    },
+  };
 }
 
 function length(text) {
   return [...text].length;
-}
-
-function characters(count) {
-  return `${count.toLocaleString()} character${count === 1 ? '' : 's'}`;
 }

@@ -1,4 +1,4 @@
-// The conversation as data: what it is, how it is kept, how it comes back from the server.
+// One conversation as data: what it is, and how it comes back from the server.
 //
 // A conversation is a session id and a list of turns. A turn is a question, perhaps with a
 // passage, and its outcome. Its state is `open` (being asked), `failed` (with an error and a way
@@ -9,24 +9,19 @@
 // be reached, and what only the browser knows: questions that failed, and the keys to ask again.
 
 import { explain } from './errors.js';
+import { uuid } from './store.js';
 
-// How many turns the copy holds.
-const KEPT_TURNS = 50;
-
-export const CONVERSATION = 'textbook-chat/conversation';
-
-export function newConversation() {
-  return { sessionId: null, turns: [], more: false }; // more: the server has earlier ones
-}
-
-export function newTurn(question, passage) {
+export function newTurn(question, passage = null, place = null) {
   return {
     id: null, // the server's id of the question, once known
     answerId: null,
     question,
     passage,
+    place, // where the passage stands: the page's path
     answer: '',
+    sources: [],
     answeredAt: null,
+    judged: null,
     state: 'open',
     error: null,
     request: null,
@@ -36,10 +31,10 @@ export function newTurn(question, passage) {
 
 // What to ask with. A failed question is asked again with the same key in the same session, so that
 // the server recognizes it, unless the conversation has moved to another session.
-export function requestFor(turn, sessionId) {
+export function requestFor(turn, sessionId, page) {
   const before = turn.request;
   if (before && (before.startedIn ?? before.sessionId) === sessionId) return before;
-  return { key: uuid(), sessionId };
+  return { key: uuid(), sessionId, page };
 }
 
 // ---- From the server
@@ -59,6 +54,7 @@ export function toTurns(messages) {
       Object.assign(question, {
         answerId: message.id,
         answer: message.content,
+        sources: message.sources ?? [],
         answeredAt: message.created_at,
         state: message.state === 'cancelled' ? 'cancelled' : 'complete',
         error: null,
@@ -90,8 +86,9 @@ export function reconcile(remote, local, since) {
 function settle(mine, theirs) {
   if (!mine) return theirs;
   // If the server has no answer (yet), this browser knows better what happened.
-  const better = mine.state === 'open' || theirs.state === 'failed';
-  return Object.assign(mine, better ? { id: theirs.id } : theirs);
+  if (mine.state === 'open' || theirs.state === 'failed') return Object.assign(mine, { id: theirs.id });
+  const { place, judged } = mine; // which the server does not tell
+  return Object.assign(mine, theirs, { place, judged });
 }
 
 export function isUnanswered(turn) {
@@ -104,52 +101,4 @@ function sameId(mine, theirs) {
 
 function sameQuestion(one, other) {
   return one.question === other.question && one.passage === other.passage;
-}
-
-// ---- Kept in this browser
-
-export function saveConversation({ sessionId, turns: all, more }) {
-  let turns = all.slice(-KEPT_TURNS);
-  const save = () => write('localStorage', CONVERSATION, { sessionId, turns, more: more || turns.length < all.length });
-  // If storage is full, the latest turns matter most.
-  while (!save() && turns.length > 1) turns = turns.slice(Math.ceil(turns.length / 2));
-}
-
-export function loadConversation() {
-  const stored = read('localStorage', CONVERSATION);
-  const turns = Array.isArray(stored?.turns) ? stored.turns : [];
-  return {
-    sessionId: typeof stored?.sessionId === 'string' ? stored.sessionId : null,
-    turns: turns
-      .filter((turn) => typeof turn?.question === 'string')
-      .map((turn) => ({ ...newTurn(turn.question, null), ...turn })),
-    more: stored?.more === true,
-  };
-}
-
-// Storage can be full, forbidden or damaged. The page works without it, but forgets.
-export function write(storage, key, value) {
-  try {
-    window[storage].setItem(key, JSON.stringify(value));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-export function read(storage, key) {
-  try {
-    return JSON.parse(window[storage].getItem(key));
-  } catch {
-    return null;
-  }
-}
-
-// crypto.randomUUID is missing on pages without https, such as a test on the local network.
-function uuid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }

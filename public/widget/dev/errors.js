@@ -1,51 +1,64 @@
-// What went wrong, in words for a reader: what happened, and what to do next.
+// What went wrong, as plain data, so that a failed question can be kept and shown after a reload.
+// The words are in strings.js, by the error's code.
 
-const GENERIC = 'Something went wrong. Your question is still here; try again.';
+// Nobody did anything wrong: shown calmly, and without a request's id.
+const CALM = ['offline', 'rate_limited', 'budget_exhausted', 'overloaded', 'in_progress', 'not_kept', 'interrupted', 'unanswered'];
 
-// `again: false`: sending the same question once more cannot help.
-const WORDS = {
-  unreachable: { text: 'Could not reach the server. Your question is still here; try again.' },
-  broken: { text: 'The connection broke before the answer was complete. Your question is still here; try again.' },
-  no_answer: { text: 'No answer came in time. Your question is still here; try again.' },
-  llm_timeout: { text: 'The answer took too long to write. Your question is still here; try again.' },
-  llm_error: { text: 'The answer could not be written just now. Your question is still here; try again in a moment.' },
-  database_error: { text: 'The conversation could not be reached just now. Your question is still here; try again in a moment.' },
-  unreadable: { text: 'The server sent something this page does not understand. Your question is still here; try again.' },
-  empty: { text: 'The answer came back empty. Your question is still here; try again.' },
-  in_progress: { text: 'This question is still being answered. Try again in a moment to see the answer.' },
-  idempotency_key_reused: { text: GENERIC },
-  rate_limited: { text: 'That was a lot of questions in a short time.' },
-  budget_exhausted: { text: 'The book has given all the answers it can afford for now.' },
-  overloaded: { text: 'Many readers are asking at this moment.' },
-  configuration_error: { text: 'The book’s assistant is not set up correctly. Only its owner can fix that; please let them know.' },
-  invalid_request: { text: 'The question could not be accepted as it is.', again: false },
-  content_refused: { text: 'The assistant cannot help with this. Ask it about the book.', again: false },
-  stopped: { text: 'Stopped before the answer began.' },
-  interrupted: { text: 'The page was closed before the answer was complete.' },
-  unanswered: { text: 'This question has no answer yet.' },
-};
+// Sending the same question once more cannot help.
+const FINAL = ['invalid_request', 'content_refused'];
 
-// Plain data, so that a failed question can be stored and shown again after a reload.
+// These pass by themselves; the question is asked again by itself, unless that takes longer than this.
+const PASSING = ['offline', 'rate_limited', 'overloaded'];
+const PATIENCE_MS = 10 * 60_000;
+
+const SAME = { stopped: 'not_kept', unauthorized: 'configuration_error', idempotency_key_reused: 'failed' };
+
 export function explain(error) {
-  const known = Object.hasOwn(WORDS, error.code) ? WORDS[error.code] : null;
-  const retryAfter = error.retryAfter ?? null;
+  const code = SAME[error.code] ?? error.code;
+  const retryAt = error.retryAfter ? Date.now() + error.retryAfter * 1000 : null;
+  const calm = CALM.includes(code);
   return {
-    text: known?.text ?? (error.message || GENERIC),
+    code,
+    message: error.message ?? '',
     details: error.details ?? [],
-    requestId: error.requestId ?? null,
-    retryAt: retryAfter && Date.now() + retryAfter * 1000,
-    again: known?.again ?? true,
+    requestId: calm ? null : error.requestId ?? null,
+    calm,
+    again: !FINAL.includes(code),
+    retryAt,
+    at: Date.now(),
   };
 }
 
-// "You can try again …", or an empty string if there is nothing to wait for.
-export function wait(retryAt) {
-  const seconds = Math.ceil((retryAt - Date.now()) / 1000);
-  if (!retryAt || seconds <= 0) return '';
-  if (seconds === 1) return 'You can try again in a second.';
-  if (seconds < 100) return `You can try again in ${seconds} seconds.`;
-  const when = new Date(retryAt);
-  const today = when.toDateString() === new Date().toDateString();
+// When the question is asked again by itself: a time, Infinity (once there is a network), or null.
+export function asksAgainAt({ code, retryAt, at }) {
+  if (!PASSING.includes(code) || Date.now() - at > PATIENCE_MS) return null;
+  if (code === 'offline') return navigator.onLine ? Date.now() : Infinity;
+  return retryAt && retryAt - at <= PATIENCE_MS ? retryAt : null;
+}
+
+// What happened, in words.
+export function words(error, t, server) {
+  if (!t.knows(error.code)) return error.message || t('failed');
+  return t(error.code, { origin: location.origin, server });
+}
+
+// What is waited for, in words, or an empty string.
+export function wait(error, t) {
+  const at = asksAgainAt(error);
+  if (at === Infinity) return t('waitOnline');
+  const seconds = Math.ceil((error.retryAt - Date.now()) / 1000);
+  if (seconds <= 0) return '';
+  if (at) {
+    const [value, unit] = seconds < 100 ? [seconds, 'second'] : [Math.ceil(seconds / 60), 'minute'];
+    const time = new Intl.NumberFormat(t.lang, { style: 'unit', unit, unitDisplay: 'long' }).format(value);
+    return t('waitTime', { time });
+  }
+  return t('waitUntil', { time: when(new Date(error.retryAt), t.lang) });
+}
+
+// The time of day, with the date unless it is today's.
+export function when(date, lang) {
+  const today = date.toDateString() === new Date().toDateString();
   const style = today ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' };
-  return `You can try again after ${new Intl.DateTimeFormat(undefined, style).format(when)}.`;
+  return new Intl.DateTimeFormat(lang, style).format(date);
 }

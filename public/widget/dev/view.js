@@ -1,190 +1,184 @@
-// Showing turns in the log, and moving the view with an answer that is being written.
+// The turns in the log, each drawn as it is now. The words of an answer are markdown.js's, which is
+// fetched with the first answer.
 
-import { wait } from './errors.js';
-import { growMarkdown, renderMarkdown } from './markdown.js';
+import { h, icon, iconButton, setText } from './dom.js';
+import { asksAgainAt, wait, when, words } from './errors.js';
+import { createScroll } from './scroll.js';
 
 // A longer passage is shown folded, with a button to open it.
 const LONG_PASSAGE = 220;
 
-const ENDINGS = { cancelled: 'Stopped.', length: 'Cut off at the length limit.' };
+// `actions`: what the buttons of a turn do: retry, edit, again, judge, copy, lead.
+export function createView({ log, t, root, server, book, actions }) {
+  const scroll = createScroll(log);
+  const elements = new WeakMap(); // turn → its element
+  const drawn = new WeakMap(); // an answer's element → its text
+  let markdown = null;
+  let fetching = null;
 
-const log = document.getElementById('log');
-const elements = new WeakMap(); // turn → its element
-const actions = {}; // what the buttons of a turn do: retry, edit, again
-
-export function onTurn(handlers) {
-  Object.assign(actions, handlers);
-}
-
-// Shows these turns and no others, scrolled to their end unless the reader is elsewhere in them.
-export function drawTurns(turns) {
-  const last = lastTurn();
-  const hidden = log.scrollHeight - log.clientHeight; // 0 if the page scrolls, not the log
-  const atEnd = hidden > 0 && hidden - log.scrollTop < 8;
-  quietly(() => unmoved(() => {
-    const shown = turns.map((turn) => elements.get(turn));
-    for (const element of log.querySelectorAll('.turn')) if (!shown.includes(element)) element.remove();
-    for (const turn of turns) log.append(drawTurn(turn));
-  }));
-  if (atEnd || !last?.isConnected) log.scrollTop = log.scrollHeight;
-}
-
-// Shows more turns above the present ones.
-export function drawAbove(turns) {
-  const first = log.querySelector('.turn');
-  quietly(() => unmoved(() => {
-    for (const turn of turns) log.insertBefore(drawTurn(turn), first);
-  }, first));
-}
-
-// Shows a turn as it is now. Called again whenever more of its answer has arrived.
-export function drawTurn(turn, { slow = false } = {}) {
-  const element = elements.get(turn) ?? create(turn);
-  if (!element.isConnected) log.append(element);
-  const part = (name) => element.querySelector(`.${name}`);
-  const open = turn.state === 'open';
-
-  drawAnswer(part('answer'), turn.answer, open);
-  part('thinking').hidden = !open;
-  const thinking = slow ? 'Still thinking…' : 'Thinking…';
-  setText(part('thinking-text'), turn.answer ? '' : thinking);
-
-  const ending = open || turn.error ? '' : ENDINGS[turn.state] ?? '';
-  setText(part('ending-text'), ending);
-  part('again').hidden = open || turn.state !== 'cancelled';
-  const time = part('answered-at');
-  const answeredAt = new Date(turn.answeredAt ?? NaN);
-  time.hidden = Number.isNaN(answeredAt.getTime());
-  if (!time.hidden) {
-    time.dateTime = answeredAt.toISOString();
-    setText(time, when(answeredAt));
+  // Shows these turns and no others, scrolled to their end unless the reader is elsewhere in them.
+  function drawTurns(turns) {
+    const before = log.querySelector('.turn');
+    const end = scroll.isAtEnd();
+    scroll.unmoved(() => {
+      const shown = turns.map((turn) => elements.get(turn));
+      for (const element of log.querySelectorAll('.turn')) if (!shown.includes(element)) element.remove();
+      for (const turn of turns) log.append(drawTurn(turn));
+    });
+    if (end || !before?.isConnected) scroll.toEnd();
   }
-  part('ending').hidden = time.hidden && !ending;
 
-  drawFailure(part, turn);
-  return element;
-}
-
-// An answer is not announced while it is being written. Once complete, it is inserted as something
-// new, which makes a screen reader read it: as a whole, and once.
-function drawAnswer(element, text, writing) {
-  const complete = element.getAttribute('aria-busy') === 'true' && !writing;
-  element.setAttribute('aria-busy', String(writing));
-  element.hidden = !text;
-  if (complete) element.replaceChildren(renderMarkdown(text));
-  else if (element.markdown !== text) growMarkdown(element, text);
-  element.markdown = text;
-}
-
-function drawFailure(part, turn) {
-  const { error } = turn;
-  part('failure').hidden = !error;
-  if (!error) return;
-  setText(part('failure-text'), `${error.text} ${wait(error.retryAt)}`.trim());
-
-  part('failure-details').hidden = error.details.length === 0;
-  part('failure-details').replaceChildren(...error.details.map((text) => {
-    const item = document.createElement('li');
-    item.textContent = text;
-    return item;
-  }));
-  part('failure-id').hidden = !error.requestId;
-  setText(part('failure-id').querySelector('code'), error.requestId ?? '');
-
-  const left = Math.max(0, (error.retryAt ?? 0) - Date.now());
-  part('retry').hidden = !error.again;
-  part('retry').disabled = left > 0;
-  if (left > 0) {
-    const later = Math.min(left + 50, 2 ** 31 - 1); // a longer timeout would fire at once
-    setTimeout(() => turn.error === error && drawFailure(part, turn), later);
+  // Shows more turns above the present ones.
+  function drawAbove(turns) {
+    const first = log.querySelector('.turn');
+    scroll.unmoved(() => {
+      for (const turn of turns) log.insertBefore(drawTurn(turn), first);
+    }, first);
   }
-}
 
-function create(turn) {
-  const element = document.getElementById('turn').content.firstElementChild.cloneNode(true);
-  elements.set(turn, element);
-  element.querySelector('.question-text').textContent = turn.question;
+  // Shows a turn as it is now. Called again whenever more of its answer has arrived.
+  function drawTurn(turn, { slow = false, waiting = false } = {}) {
+    const element = elements.get(turn) ?? create(turn);
+    if (!element.isConnected) log.append(element);
+    const part = (name) => element.querySelector(`.${name}`);
+    const open = turn.state === 'open';
 
-  if (turn.passage) {
-    const quote = element.querySelector('.quote');
-    quote.hidden = false;
-    quote.textContent = turn.passage;
-    const more = element.querySelector('.quote-more');
-    more.hidden = turn.passage.length <= LONG_PASSAGE;
-    quote.classList.toggle('folded', !more.hidden);
-    more.addEventListener('click', () => {
-      const folded = quote.classList.toggle('folded');
-      more.setAttribute('aria-expanded', String(!folded));
-      more.textContent = folded ? 'Show the whole passage' : 'Show less';
+    part('reply').hidden = !turn.answer;
+    drawAnswer(part('answer'), turn);
+    drawSources(part('sources'), open ? [] : turn.sources ?? []);
+    part('thinking').hidden = !open;
+    const thinking = slow ? 'stillThinking' : 'thinking';
+    setText(part('thinking-text'), waiting ? t('beingWritten') : turn.answer ? '' : t(thinking));
+
+    part('ending').hidden = open || !turn.answer;
+    setText(part('ending-text'), { cancelled: t('stopped'), length: t('cut') }[turn.state] ?? '');
+    part('again').hidden = turn.state !== 'cancelled';
+    for (const kind of ['positive', 'negative']) {
+      part(kind).hidden = !turn.answerId;
+      part(kind).setAttribute('aria-pressed', String(turn.judged === kind));
+    }
+    const answeredAt = new Date(turn.answeredAt ?? NaN);
+    part('answered-at').hidden = Number.isNaN(answeredAt.getTime());
+    if (!part('answered-at').hidden) {
+      part('answered-at').dateTime = answeredAt.toISOString();
+      setText(part('answered-at'), when(answeredAt, t.lang));
+    }
+    drawFailure(part, turn.error);
+    return element;
+  }
+
+  function drawAnswer(element, turn) {
+    const { answer: text } = turn;
+    element.setAttribute('aria-busy', String(turn.state === 'open'));
+    const state = `${Boolean(markdown)} ${turn.state} ${text}`;
+    if (!text || drawn.get(element) === state) return;
+    drawn.set(element, state);
+    if (!markdown) {
+      fetchMarkdown();
+      setText(element, text);
+      return;
+    }
+    if (element.firstChild?.nodeType === Node.TEXT_NODE) element.replaceChildren();
+    markdown.growMarkdown(element, text, {
+      sources: turn.sources,
+      words: { copyCode: t('copyCode'), copied: t('copied'), source: t('source'), table: t('table') },
+      onCopy: () => actions.say(t('copied')),
     });
   }
 
-  for (const action of ['retry', 'edit', 'again']) {
-    element.querySelector(`.${action}`).addEventListener('click', () => actions[action](turn));
+  // Until it is here, and if it does not come, an answer is shown as it was written.
+  function fetchMarkdown() {
+    fetching ??= Promise.all([import('./markdown.js'), import('./answer-css.js')]).then(([module, { ANSWER_CSS }]) => {
+      root.adoptedStyleSheets.push(actions.sheet(ANSWER_CSS));
+      markdown = module;
+      actions.redraw();
+    }).catch(() => {});
   }
-  return element;
-}
 
-export function removeTurn(turn) {
-  elements.get(turn)?.remove();
-}
-
-// Unchanged text is left alone, so that it is not announced twice.
-export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function when(date) {
-  const today = date.toDateString() === new Date().toDateString();
-  const style = today ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' };
-  return new Intl.DateTimeFormat(undefined, style).format(date);
-}
-
-// ---- Scrolling. With two columns the log scrolls, with one the page.
-
-const scrolled = () => log.scrollTop + document.scrollingElement.scrollTop;
-
-// An answer is followed: the view moves with it until its question has reached the top, so
-// that a long answer is read from its beginning; and not at all once the reader has scrolled.
-let leftAt = null;
-
-export function followAnew() {
-  leftAt = null;
-}
-
-export function follow(turn) {
-  if (!isFollowing()) return;
-  elements.get(turn).scrollIntoView({ block: 'start' });
-  leftAt = scrolled();
-}
-
-function isFollowing() {
-  return leftAt === null || Math.abs(scrolled() - leftAt) <= 4;
-}
-
-// Changes what surrounds a turn; a turn that is in view does not move on the screen.
-export function unmoved(change, turn = lastTurn()) {
-  const top = () => turn.getBoundingClientRect().top;
-  const following = isFollowing();
-  const before = turn ? top() : NaN;
-  change();
-  if (turn?.isConnected && before < innerHeight) {
-    log.scrollTop += top() - before;
-    document.scrollingElement.scrollTop += top() - before;
+  function drawSources(element, sources) {
+    const list = element.querySelector('ol');
+    element.hidden = sources.length === 0;
+    if (list.childElementCount === sources.length) return;
+    list.replaceChildren(...sources.filter(({ url }) => /^https?:/i.test(url)).map(({ id, title, section, url }) => {
+      const here = new URL(url).origin === location.origin;
+      const names = [title, section].filter(Boolean).join(' > ').split(' > ');
+      return h('li', null, h('a', { href: url, target: here ? null : '_blank', rel: here ? null : 'noopener noreferrer' },
+        h('span', { class: 'number' }, String(id)), h('span', { dir: 'auto' }, names.join(' › '))));
+    }));
   }
-  if (following && leftAt !== null) leftAt = scrolled();
-}
 
-function lastTurn() {
-  return [...log.querySelectorAll('.turn')].at(-1);
-}
+  function drawFailure(part, error) {
+    part('failure').hidden = !error;
+    if (!error) return;
+    part('failure').classList.toggle('calm', error.calm);
+    setText(part('failure-text'), words(error, t, server));
+    setText(part('failure-wait'), wait(error, t));
+    part('failure-details').hidden = error.details.length === 0;
+    part('failure-details').replaceChildren(...error.details.map((text) => h('li', null, text)));
+    part('failure-id').hidden = !error.requestId;
+    setText(part('failure-id').querySelector('code'), error.requestId ?? '');
+    part('retry').hidden = !error.again;
+    part('retry').disabled = error.retryAt > Date.now() || asksAgainAt(error) === Infinity;
+  }
 
-// A screen reader announces what is new, not what was there before.
-let quiet = null;
+  function create(turn) {
+    const act = (name, ...more) => () => actions[name](turn, ...more);
+    const element = h('div', { class: 'turn' },
+      h('div', { class: 'question', part: 'question' },
+        h('span', { class: 'ears' }, t('youAsked')),
+        turn.passage && quote(turn),
+        h('p', { class: 'question-text', dir: 'auto' }, turn.question)),
+      h('div', { class: 'reply', hidden: true },
+        h('span', { class: 'ears' }, t('answer')),
+        h('div', { class: 'answer', part: 'answer' }),
+        h('div', { class: 'sources', hidden: true },
+          h('p', null, t('fromTheBook', { book: book || t('theBook') })), h('ol', null))),
+      h('p', { class: 'thinking', hidden: true },
+        h('span', { class: 'dots', 'aria-hidden': 'true' }, h('i'), h('i'), h('i')), h('span', { class: 'thinking-text' })),
+      h('div', { class: 'ending', hidden: true },
+        h('span', { class: 'ending-text' }),
+        h('time', { class: 'answered-at' }),
+        h('button', { type: 'button', class: 'again link', click: act('again') }, t('askAgain')),
+        h('span', { class: 'judging' },
+          navigator.clipboard && iconButton('copy', t('copy'), act('copy')),
+          iconButton('up', t('good'), act('judge', 'positive'), { class: 'quiet positive' }),
+          iconButton('up', t('bad'), act('judge', 'negative'), { class: 'quiet negative' }))),
+      h('div', { class: 'failure', hidden: true },
+        h('p', { class: 'failure-text' }),
+        h('ul', { class: 'failure-details' }),
+        h('p', { class: 'failure-wait' }),
+        h('p', { class: 'failure-actions' },
+          h('button', { type: 'button', class: 'retry', click: act('retry') }, t('retry')),
+          h('button', { type: 'button', class: 'edit quiet', click: act('edit') }, t('edit'))),
+        h('p', { class: 'failure-id' }, `${t('requestId')} `, h('code'))));
+    elements.set(turn, element);
+    return element;
+  }
 
-function quietly(change) {
-  log.setAttribute('aria-live', 'off');
-  change();
-  clearTimeout(quiet);
-  quiet = setTimeout(() => log.setAttribute('aria-live', 'polite'), 100);
+  // A passage leads back to its place in the book, if this browser knows it.
+  function quote(turn) {
+    const folded = turn.passage.length > LONG_PASSAGE;
+    const text = h('blockquote', { class: `quote ${folded ? 'folded' : ''}`, dir: 'auto' }, turn.passage);
+    const more = folded && h('button', {
+      type: 'button',
+      class: 'link',
+      'aria-expanded': 'false',
+      click() {
+        const now = text.classList.toggle('folded');
+        more.setAttribute('aria-expanded', String(!now));
+        setText(more, t(now ? 'wholePassage' : 'less'));
+      },
+    }, t('wholePassage'));
+    const lead = turn.place && h('button', { type: 'button', class: 'link', click: () => actions.lead(turn) }, icon('back'), t('toPassage'));
+    return [text, (more || lead) && h('p', { class: 'quote-actions' }, more || null, lead || null)];
+  }
+
+  return {
+    ...scroll,
+    drawTurns,
+    drawAbove,
+    drawTurn,
+    follow: (turn) => scroll.follow(elements.get(turn)),
+    removeTurn: (turn) => elements.get(turn)?.remove(),
+  };
 }
