@@ -79,7 +79,7 @@ export function createChat({ api: address, t, store, conversations, composer, lo
         message: turn.question,
         sessionId: request.sessionId,
         selectedText: turn.passage,
-        page: request.page,
+        page: request.page?.url,
         signal: asked.controller.signal,
         onStart: ({ sessionId, answerId }) => {
           mine.sessionId = sessionId ?? mine.sessionId;

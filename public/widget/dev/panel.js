@@ -138,7 +138,7 @@ export async function createPanel(context) {
   const begin = () => (beginning ??= Promise.all([import('./chat.js'), import('./page.js')]).then(([{ createChat }, { pageNow }]) => {
     chat = createChat({
       api, t, store, conversations, composer, log, root, signal, emit, book: option('book'),
-      page: () => (option('page') === 'off' ? null : pageNow()),
+      page: () => (option('page') === 'off' ? null : pageNow(option('article'))),
       ui: { tell, show, status: (text) => setText(status, text), sheet: (text) => sheet(text, box), lead: (turn) => leadTo(turn) },
     });
     return chat;
@@ -230,10 +230,9 @@ export async function createPanel(context) {
 
   // Marks where the reader has arrived: at a passage, or at the heading of the address.
   async function lead(text) {
-    const passage = await import('./passage.js');
-    const article = (await import('./page.js')).articleOf(option('article'));
-    if (text) passage.leadBack(text, article);
-    else passage.markTarget(article);
+    const { leadBack, markTarget } = await import('./place.js');
+    if (!text) markTarget();
+    else leadBack(text, (await import('./page.js')).articleOf(option('article')));
   }
 
   // On a small screen the panel makes room for the place.

@@ -41,8 +41,9 @@ export async function serve(folders, { deployment, files }) {
         reports.push(JSON.parse(body));
         response.writeHead(204).end();
       });
-      return;
+      return undefined;
     }
+    if (url.pathname === '/favicon.ico') return response.writeHead(204).end();
     const name = host.endsWith('.localhost') ? host.slice(0, -'.localhost'.length) : 'docusaurus';
     const variant = variants.get(name) ?? { of: name };
     const folder = name === 'files' ? files : folders[variant.of];
@@ -54,7 +55,7 @@ export async function serve(folders, { deployment, files }) {
       const file = folder && find(folder, decodeURI(url.pathname));
       if (!file) {
         response.writeHead(404, { 'content-type': 'text/html' }).end('<h1>Not found</h1>');
-        return;
+        return undefined;
       }
       type = extname(file);
       body = readFileSync(file);
@@ -66,7 +67,7 @@ export async function serve(folders, { deployment, files }) {
       ...(type === '.html' ? variant.headers : {}),
       ...(name === 'files' ? { 'access-control-allow-origin': '*' } : {}),
     });
-    response.end(body);
+    return response.end(body);
   }
 
   // The tag: what the variant says (nothing for ''), or one line as an owner writes it.
