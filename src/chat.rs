@@ -1,7 +1,7 @@
 //! The route `/chat`: ask, read a conversation again, forget it.
 //!
 //! The turn itself is in [`crate::turn`]; here its events become a response, whole as JSON or piece
-//! by piece (`stream`). Conversations are read and forgotten in `keeping`.
+//! by piece (`stream`). Conversations are read and forgotten, and answers stopped, in `keeping`.
 
 mod keeping;
 mod stream;
@@ -21,6 +21,7 @@ use crate::citation::{Source, link};
 use crate::error::Failure;
 use crate::http::{Call, Reply, Route, json};
 use crate::idempotency::Key;
+use crate::leaving::WhenLeft;
 use crate::question::Question;
 use crate::reader::Reader;
 use crate::session::{Ask, Stored};
@@ -39,7 +40,7 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
     Box::pin(async move {
         match call.method {
             Method::GET => keeping::read(&app, &call).await,
-            Method::DELETE => keeping::forget(&app, &call).await,
+            Method::DELETE => keeping::delete(&app, &call).await,
             _ => ask(app, call).await,
         }
     })
@@ -57,6 +58,7 @@ async fn ask(app: Arc<App>, mut call: Call) -> Result<Reply, Failure> {
         reader,
         owned: false,
         retried: None,
+        when_left: WhenLeft::of(&call.headers)?,
         stored: Stored::default(),
     };
     let events = turn::ask(app, &call.background, ask);

@@ -25,6 +25,7 @@ use crate::app::App;
 use crate::caller;
 use crate::error::{Code, Failure};
 use crate::http::{Call, Reply, Route};
+use crate::leaving::WhenLeft;
 use crate::question::{Check, Question};
 use crate::reader::{Issued, Reader};
 use crate::session::{Ask, Author, Stored, owned};
@@ -157,6 +158,7 @@ impl Asked {
             reader: self.reader,
             owned: true,
             retried: None,
+            when_left: WhenLeft::Stop,
             stored,
         })
     }

@@ -5,6 +5,7 @@
 //! holds across instances. The memory stands in front of it: whatever was refused is refused again
 //! until its time is over, without any SQL, and an instance that is full says so at once (`places`).
 
+mod answering;
 mod limits;
 pub mod places;
 mod reads;
@@ -17,9 +18,12 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::Failure;
+use crate::idempotency::Key;
 use crate::pseudonym::Network;
 use crate::reader::Reader;
+use answering::Requests;
 
+pub use answering::Answering;
 pub use limits::{Pace, Refusal, Scope, Terms};
 pub use places::{Places, TurnPlace};
 pub use reads::Reads;
@@ -46,6 +50,7 @@ pub enum Subject {
 #[derive(Debug, Default)]
 pub struct Guard {
     refusals: Mutex<HashMap<Subject, Remembered>>,
+    requests: Requests,
     places: Places,
     connections_per_turn: usize,
 }
@@ -66,6 +71,7 @@ impl Guard {
     pub fn new(places: Places, connections_per_turn: usize) -> Self {
         Self {
             refusals: Mutex::default(),
+            requests: Requests::default(),
             places,
             connections_per_turn,
         }
@@ -79,6 +85,17 @@ impl Guard {
     /// or what its descriptors allow.
     pub fn enter(&self, limit: usize) -> Result<TurnPlace, Failure> {
         self.places.turn(limit, self.connections_per_turn)
+    }
+
+    /// Notes that the request with this key is being answered.
+    pub fn answering<'a>(&'a self, key: &'a Key) -> Answering<'a> {
+        self.requests.begin(key)
+    }
+
+    /// Whether this instance is answering the request with this key.
+    #[must_use]
+    pub fn is_answering(&self, key: &Key) -> bool {
+        self.requests.have(key)
     }
 
     /// Refuses again until the remembered wait has passed.

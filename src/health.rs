@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio_postgres::types::Type;
 
 use crate::app::App;
+use crate::config::Settings;
 use crate::database::functions::{self, Functions};
 use crate::database::{Parameter, Statement};
 use crate::error::{Failure, chain};
@@ -40,6 +41,16 @@ struct Health {
     checks: Option<Checks>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_address: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    book: Option<Book>,
+}
+
+/// The book that answers rest on, for a page that introduces the chat.
+#[derive(Serialize)]
+struct Book {
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -56,6 +67,7 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
                 status,
                 checks: None,
                 client_address: None,
+                book: None,
             };
             return Ok(json(StatusCode::OK, &health));
         }
@@ -78,9 +90,23 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
                 checks,
                 // So that an owner behind a proxy can see whose it is: theirs, or the proxy's.
                 client_address: call.address,
+                book: app.ready().ok().map(|ready| Book::of(&ready.settings)),
             },
         ))
     })
+}
+
+impl Book {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            title: settings.book_title.clone(),
+            url: settings
+                .book
+                .base
+                .as_ref()
+                .map(|base| base.url().to_string()),
+        }
+    }
 }
 
 async fn check_database(app: &App) -> Cow<'static, str> {

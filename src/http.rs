@@ -26,7 +26,7 @@ mod reply;
 use headers::{add_headers, allow, allow_header, is_json, preflight};
 use reply::refusal;
 
-pub use reply::{Body, Refused, Reply, empty, json};
+pub use reply::{Body, Refused, Reply, json, no_content};
 
 use crate::app::App;
 use crate::background::Background;

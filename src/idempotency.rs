@@ -13,14 +13,20 @@ use crate::reader::Reader;
 /// The header, as the IETF's draft on idempotency keys names it.
 pub const HEADER: &str = "idempotency-key";
 
+/// What it is called where a request is refused because of it.
+pub const FIELD: &str = "Idempotency-Key";
+
 /// The longest key, in characters.
 const MAX_LENGTH: usize = 255;
 
+/// The SHA-256 of a key.
+pub type KeyHash = [u8; 32];
+
 /// A key and the request that it came with, as SHA-256.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The hash of the key.
-    pub key: [u8; 32],
+    pub key: KeyHash,
     /// The hash of the question and its reader, so that a key that comes back with another request
     /// is noticed.
     pub request: [u8; 32],
@@ -37,20 +43,30 @@ impl Key {
         question: &Question,
         reader: Option<&Reader>,
     ) -> Result<Option<Self>, Failure> {
-        let Some(value) = headers.get(HEADER) else {
-            return Ok(None);
-        };
-        let bytes = value.as_bytes();
-        let visible = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
-        if bytes.is_empty() || bytes.len() > MAX_LENGTH || !visible {
-            let message = format!("must be 1 to {MAX_LENGTH} visible ASCII characters");
-            return Err(Failure::wrong("Idempotency-Key", message));
-        }
-        Ok(Some(Self {
-            key: Sha256::digest(bytes).into(),
+        let key = hash(headers)?;
+        Ok(key.map(|key| Self {
+            key,
             request: fingerprint(question, reader),
         }))
     }
+}
+
+/// The key of a request that comes without a question; `None` if it has none.
+///
+/// # Errors
+///
+/// 400 `invalid_request` when the key is empty, too long or not visible ASCII.
+pub fn hash(headers: &HeaderMap) -> Result<Option<KeyHash>, Failure> {
+    let Some(value) = headers.get(HEADER) else {
+        return Ok(None);
+    };
+    let bytes = value.as_bytes();
+    let visible = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    if bytes.is_empty() || bytes.len() > MAX_LENGTH || !visible {
+        let message = format!("must be 1 to {MAX_LENGTH} visible ASCII characters");
+        return Err(Failure::wrong(FIELD, message));
+    }
+    Ok(Some(Sha256::digest(bytes).into()))
 }
 
 /// The same for the same question by the same reader, however its JSON was written. A reader's

@@ -7,9 +7,9 @@
 //!    what an instance makes once, from the settings in [`config`].
 //! 3. [`http`]: the edge. Limits, CORS ([`cors`]), request ids, panics; every error leaves here
 //!    ([`error`]). It knows the address that a request comes from ([`caller`]).
-//! 4. [`chat`], [`chatkit`], [`health`], [`refresh`]: the routes. The first two turn a request into
-//!    a [`question`], identify its [`reader`], recognise a repeated request ([`idempotency`]), and
-//!    ask for a turn.
+//! 4. [`chat`], [`chatkit`], [`feedback`], [`health`], [`refresh`]: the routes. The first two turn a request into
+//!    a [`question`], identify its [`reader`], recognise a repeated request ([`idempotency`]), know
+//!    what becomes of an answer whose reader leaves ([`leaving`]), and ask for a turn.
 //! 5. [`turn`]: the recipe, top to bottom. Only it composes the steps, which never call each other;
 //!    they share the types of the step before.
 //!    - [`guard`]: what may be asked and spent, and an instance's memory of refusals
@@ -36,10 +36,12 @@ pub mod http;
 
 pub mod chat;
 pub mod chatkit;
+pub mod feedback;
 pub mod health;
 pub mod refresh;
 
 pub mod idempotency;
+pub mod leaving;
 pub mod question;
 pub mod reader;
 

@@ -34,24 +34,10 @@ impl Question {
     ///
     /// 400 `invalid_request` with every field that is wrong, all at once.
     pub fn parse(body: &[u8], limits: QuestionLimits) -> Result<Self, Failure> {
-        let value: Value = serde_json::from_slice(body).map_err(|error| {
-            Failure::invalid("The body is not valid JSON.", Vec::new()).because(Position {
-                line: error.line(),
-                column: error.column(),
-            })
-        })?;
-        let Value::Object(mut fields) = value else {
-            return Err(Failure::invalid(
-                "The body must be a JSON object with a \"message\".",
-                Vec::new(),
-            ));
-        };
+        let expected = "The body must be a JSON object with a \"message\".";
+        let mut fields = object(body, expected)?;
         let mut check = Check::default();
-        let message = match fields.remove("message") {
-            Some(Value::String(text)) => Some(text),
-            None | Some(Value::Null) => check.wrong("message", "is required"),
-            Some(_) => check.wrong("message", "must be a string"),
-        };
+        let message = check.required(&mut fields, "message");
         if let Some(message) = &message {
             check.message("message", message, limits);
         }
@@ -81,6 +67,24 @@ impl Question {
     }
 }
 
+/// The fields of a body that must be a JSON object; another one is told what was `expected`.
+///
+/// # Errors
+///
+/// 400 `invalid_request` for any other body.
+pub fn object(body: &[u8], expected: &'static str) -> Result<Map<String, Value>, Failure> {
+    let value = serde_json::from_slice(body).map_err(|error| {
+        Failure::invalid("The body is not valid JSON.", Vec::new()).because(Position {
+            line: error.line(),
+            column: error.column(),
+        })
+    })?;
+    match value {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(Failure::invalid(expected, Vec::new())),
+    }
+}
+
 /// Where the JSON broke; the parser's own words could quote the reader.
 #[derive(Debug, thiserror::Error)]
 #[error("invalid JSON at line {line}, column {column}")]
@@ -99,6 +103,19 @@ impl Check {
         let message = message.into();
         self.0.push(Detail { field, message });
         None
+    }
+
+    /// Takes a field that must be a string.
+    pub fn required(
+        &mut self,
+        fields: &mut Map<String, Value>,
+        field: &'static str,
+    ) -> Option<String> {
+        match fields.remove(field) {
+            Some(Value::String(text)) => Some(text),
+            None | Some(Value::Null) => self.wrong(field, "is required"),
+            Some(_) => self.wrong(field, "must be a string"),
+        }
     }
 
     /// Checks a question's text.

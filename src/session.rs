@@ -2,8 +2,9 @@
 //!
 //! A turn has one statement before the model ([`begin`]) and one after ([`finish`]), each a single
 //! round trip and each safe to run twice, because every id comes from here. They call functions of
-//! the database, whose text is `turn.sql`. Besides the turn: [`read`] a conversation, [`forget`]
-//! it; what readers do with conversations of their own is in [`owned`].
+//! the database, whose text is `turn.sql`. A turn whose reader has left also asks whether it
+//! [`is_called_off`]. Besides the turn: [`stop`] an answer, [`read`] a conversation, [`forget`] it,
+//! [`judge_answer`]; what readers do with conversations of their own is in [`owned`].
 //!
 //! The tables and the contract call a conversation a session, ChatKit calls it a thread. The store
 //! never speaks to the model and knows no settings: what a turn may cost is passed in.
@@ -19,12 +20,16 @@ use crate::citation::Citations;
 mod begin;
 mod end;
 mod ids;
+mod judging;
 mod keeping;
 pub mod owned;
+mod stop;
 
 pub use begin::{Ask, Outcome, Stored, begin};
 pub use end::{Ended, Finished, fail, finish, refuse};
+pub use judging::{Feedback, judge_answer, judge_items};
 pub use keeping::{Message, forget, read};
+pub use stop::{is_called_off, stop};
 
 /// What a turn does to the tables, as functions of the database; `{turn}` stands for their schema.
 pub const FUNCTIONS: &str = include_str!("session/turn.sql");

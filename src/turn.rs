@@ -6,12 +6,13 @@
 //!
 //! A turn is one task, registered with the platform, that reads the model, feeds the response and
 //! stores the answer. The response only listens: when the listener leaves, the turn ends, and what
-//! was written until then is kept as cancelled. The turn knows neither HTTP nor the protocol that
-//! reports it.
+//! was written until then is kept as cancelled; or, if it was asked to, it finishes the answer for
+//! nobody. The turn knows neither HTTP nor the protocol that reports it.
 
 mod answer;
 mod asked;
 mod event;
+mod left;
 mod open;
 
 use std::future::poll_fn;
@@ -60,7 +61,8 @@ const SLOW_READER: Duration = Duration::from_millis(500);
 /// How long the last event may take to be written.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Starts a turn and returns its events. Dropping the receiver ends the turn.
+/// Starts a turn and returns its events. Dropping the receiver ends the turn, unless it is to be
+/// finished ([`Ask::when_left`]).
 ///
 /// A turn that may not even start, because its instance is full or remembers that it must be
 /// refused, is a single [`Event::Failed`].
@@ -92,6 +94,9 @@ fn admit(app: &App, ask: &Ask) -> Result<TurnPlace, Failure> {
     let Ready {
         settings, guard, ..
     } = app.ready()?;
+    if ask.key.as_ref().is_some_and(|key| guard.is_answering(key)) {
+        return Err(in_progress());
+    }
     let conversation = ask.question.conversation;
     let conversation = conversation.map(|id| Subject::Conversation(id, ask.reader));
     let subjects = [Subject::Everybody, Subject::Network(ask.network)];
@@ -190,6 +195,7 @@ async fn run(
         }
     };
     Span::current().record("session_id", tracing::field::display(turn.conversation));
+    let answering = ask.key.as_ref().map(|key| ready.guard.answering(key));
     // A reader who has left is noticed below, while the model is waited for.
     let _ = events.send(Event::question_stored(&turn)).await;
 
@@ -202,7 +208,7 @@ async fn run(
     };
     let ending = tokio::select! {
         biased;
-        () = events.closed() => Ending::Left,
+        () = left::is_over(database, ask, &turn, events) => Ending::Left,
         spoken = speak => match spoken {
             Ok(()) => Ending::Spoken,
             Err(error) => Ending::Failed(error),
@@ -210,6 +216,8 @@ async fn run(
         () = app.stopping(STOP_GRACE) => Ending::Stopped,
         () = sleep(retrieval::LONGEST + settings.model.timeout + SLOW_READER) => Ending::SlowReader,
     };
+    // From here on, the database knows better.
+    drop(answering);
     let stored = answer.store(ready, ask, &turn, ending).await;
     let conversation = turn.conversation;
     if let Err(_) | Ok(None) = &stored {

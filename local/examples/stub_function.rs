@@ -20,12 +20,13 @@ async fn main() -> anyhow::Result<()> {
     Ok(axum::serve(listener, Router::new().fallback(handle)).await?)
 }
 
-async fn handle(request: Request) -> Body {
-    match request.uri().query() {
+async fn handle(request: Request) -> ([(&'static str, &'static str); 1], Body) {
+    let body = match request.uri().query() {
         Some("die") => process::exit(1),
         Some("stream") => slowly(),
         _ => echo(request).await,
-    }
+    };
+    ([("x-said-by", "the function")], body)
 }
 
 async fn echo(request: Request) -> Body {

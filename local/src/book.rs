@@ -16,6 +16,8 @@ use crate::{options::Options, report, variables::Variables};
 pub(crate) struct Book {
     /// What is served on this machine.
     pub(crate) folder: PathBuf,
+    /// Whether that is the short sample, and the functions answer from it.
+    pub(crate) is_sample: bool,
     url: String,
     /// Whether it is read from that folder.
     is_folder: bool,
@@ -34,11 +36,13 @@ impl Book {
         let book = match place {
             None => Self {
                 folder: sample,
+                is_sample: true,
                 url: here,
                 is_folder: true,
             },
             Some(url) if url.contains("://") => Self {
                 folder: sample,
+                is_sample: false,
                 url,
                 is_folder: false,
             },
@@ -51,6 +55,7 @@ impl Book {
                 );
                 Self {
                     folder,
+                    is_sample: false,
                     url: here,
                     is_folder: true,
                 }

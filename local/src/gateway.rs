@@ -8,7 +8,6 @@ mod proxy;
 mod routes;
 
 use std::{
-    future::ready,
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
@@ -19,9 +18,9 @@ use anyhow::{Context, Result, bail};
 use axum::{
     Router,
     extract::{ConnectInfo, Request, State},
-    http::StatusCode,
-    middleware::map_response,
-    response::{IntoResponse, Response},
+    http::{StatusCode, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Redirect, Response},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tower_http::services::ServeDir;
@@ -78,35 +77,39 @@ async fn listen(address: IpAddr, port: u16) -> Result<TcpListener> {
 /// The path that a book on this machine is served below.
 pub const BOOK: &str = "/book";
 
-/// Serves `public`, a book below [`BOOK`], and the functions that `routes` lead to.
+/// The files that are served.
+#[derive(Debug)]
+pub struct Pages<'a> {
+    /// What the platform publishes.
+    pub public: &'a Path,
+    /// A book, below [`BOOK`].
+    pub book: &'a Path,
+    /// Whether the start page is that book's. `/index.html` is always the published one.
+    pub begin_with_book: bool,
+}
+
+/// Serves `pages`, and the functions that `routes` lead to.
 ///
 /// # Errors
 ///
 /// When the client of the proxy cannot be made.
 pub fn serve(
     listeners: Vec<TcpListener>,
-    public: &Path,
-    book: &Path,
+    pages: &Pages,
     routes: Routes,
     functions: Arc<Functions>,
 ) -> Result<Gateway> {
-    let headers = routes.headers().clone();
-    let front = Front {
+    let front = Arc::new(Front {
         routes,
         proxy: proxy::Proxy::new(functions)?,
-        files: ServeDir::new(public),
-    };
+        files: ServeDir::new(pages.public),
+        begin_with_book: pages.begin_with_book,
+    });
     let app = Router::new()
-        .nest_service(BOOK, ServeDir::new(book))
+        .nest_service(BOOK, ServeDir::new(pages.book))
         .fallback(handle)
-        .with_state(Arc::new(front))
-        .layer(map_response(move |mut response: Response| {
-            for (name, value) in &headers {
-                let entry = response.headers_mut().entry(name);
-                entry.or_insert_with(|| value.clone());
-            }
-            ready(response)
-        }));
+        .layer(from_fn_with_state(Arc::clone(&front), add_headers))
+        .with_state(front);
     let servers = listeners.into_iter().map(|listener| {
         let service = app
             .clone()
@@ -133,6 +136,23 @@ struct Front {
     routes: Routes,
     proxy: proxy::Proxy,
     files: ServeDir,
+    begin_with_book: bool,
+}
+
+/// Adds what `vercel.json` says of the path, and overwrites nothing.
+async fn add_headers(State(front): State<Arc<Front>>, request: Request, next: Next) -> Response {
+    let rules = front.routes.headers(request.uri().path());
+    let mut response = next.run(request).await;
+    let failed = response.status().is_client_error() || response.status().is_server_error();
+    for (name, value) in &rules {
+        // A page that is not there today may be there tomorrow.
+        if failed && name == header::CACHE_CONTROL {
+            continue;
+        }
+        let entry = response.headers_mut().entry(name);
+        entry.or_insert_with(|| value.clone());
+    }
+    response
 }
 
 async fn handle(
@@ -141,6 +161,9 @@ async fn handle(
     request: Request,
 ) -> Response {
     let path = request.uri().path();
+    if path == "/" && front.begin_with_book {
+        return Redirect::temporary(&format!("{BOOK}/")).into_response();
+    }
     if let Some(function) = front.routes.function(path) {
         return front.proxy.forward(function, peer.ip(), request).await;
     }

@@ -7,7 +7,7 @@ use lexopt::{
 };
 
 pub(crate) const HELP: &str = "\
-The whole product on this machine: database, model, functions, start page.
+The whole product on this machine: database, model, functions, and a book with the chat.
 
 Usage: cargo dev [--port N] [--reset] [--book WHERE]
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use local::{gateway::Routes, model::Model, postgres::Server};
 
-use crate::variables::Variables;
+use crate::{book::Book, variables::Variables};
 
 pub(crate) fn say(text: &str) {
     // If nobody reads the output any longer, that is no reason to stop.
@@ -24,16 +24,26 @@ pub(crate) fn text(
     routes: &Routes,
     variables: &Variables,
     tables: &str,
-    book: &str,
+    book: &Book,
     server: Option<&Server>,
     model: Option<&Model>,
 ) -> String {
     let site = format!("http://localhost:{port}");
-    let api = routes
+    // Each function has a longer path, too, that of its file.
+    let paths: Vec<_> = routes
         .paths()
-        .map(|path| format!("{site}{path}"))
-        .collect::<Vec<_>>()
-        .join("\n            ");
+        .filter(|path| !path.starts_with("/api/"))
+        .collect();
+    let api = paths.join("  ");
+    let url = book.url();
+    let (book, chat) = if book.is_sample {
+        (
+            format!("{url}, a sample with the chat on its pages"),
+            format!("{site}/index.html, by itself"),
+        )
+    } else {
+        (url.to_owned(), format!("{site}/"))
+    };
     let url = variables.get("DATABASE_URL").unwrap_or_default();
     let (database, data) = match server {
         Some(server) => (
@@ -56,12 +66,13 @@ pub(crate) fn text(
     };
     format!(
         "
-  page      {site}/
-  API       {api}
+  book      {book}
+  chat      {chat}
+  widget    {site}/widget.html, to put the chat into a book of your own
+  API       {site}  {api}
   database  {database}
   data      {data}
   tables    {tables}
-  book      {book}
   model     {model}
 
 Try it:

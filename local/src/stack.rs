@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use local::{
     folders,
     function::Environment,
-    gateway::{self, Functions, Gateway, Routes},
+    gateway::{self, Functions, Gateway, Pages, Routes},
     model::{self, Model},
     postgres::Server,
 };
@@ -71,7 +71,7 @@ impl Stack {
             &routes,
             &variables,
             &tables,
-            book.url(),
+            &book,
             server.as_ref(),
             model.as_ref(),
         );
@@ -88,8 +88,11 @@ impl Stack {
         functions.start().await?;
         let gateway = gateway::serve(
             listeners,
-            &root.join("public"),
-            &book.folder,
+            &Pages {
+                public: &root.join("public"),
+                book: &book.folder,
+                begin_with_book: book.is_sample,
+            },
             routes,
             Arc::clone(&functions),
         )?;

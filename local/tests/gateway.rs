@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use local::{
     function::Environment,
-    gateway::{self, Functions, Gateway, Routes},
+    gateway::{self, Functions, Gateway, Pages, Routes},
 };
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
@@ -36,7 +36,7 @@ async fn site() -> Result<Site> {
     fs::write(root.path().join("public/index.html"), "the page")?;
     let configuration = r#"{
         "rewrites": [{ "source": "/echo", "destination": "/api/stub_function" }],
-        "headers": [{ "source": "/(.*)", "headers": [{ "key": "referrer-policy", "value": "strict-origin" }] }]
+        "headers": [{ "source": "/(.*)", "headers": [{ "key": "x-said-by", "value": "vercel.json" }] }]
     }"#;
     fs::write(root.path().join("vercel.json"), configuration)?;
 
@@ -56,7 +56,12 @@ async fn site() -> Result<Site> {
     let listeners = gateway::bind(0).await?;
     let port = listeners[0].local_addr()?.port();
     let public = root.path().join("public");
-    let gateway = gateway::serve(listeners, &public, &public, routes, Arc::clone(&functions))?;
+    let pages = Pages {
+        public: &public,
+        book: &public,
+        begin_with_book: false,
+    };
+    let gateway = gateway::serve(listeners, &pages, routes, Arc::clone(&functions))?;
     Ok(Site {
         url: format!("http://127.0.0.1:{port}"),
         client: Client::builder().no_proxy().build()?,
@@ -136,6 +141,18 @@ async fn pages_are_served_and_unknown_paths_are_not_found() -> Result<()> {
         serde_json::from_str::<Value>(&body)?["error"]["code"],
         "not_found"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_function_says_is_not_overwritten_by_a_rule() -> Result<()> {
+    let site = site().await?;
+    for (path, author) in [("/echo", "the function"), ("/", "vercel.json")] {
+        let request = site.client.get(format!("{}{path}", site.url));
+        let response = request.send().await?;
+        let authors: Vec<_> = response.headers().get_all("x-said-by").iter().collect();
+        assert_eq!(authors, [author], "{path}");
+    }
     Ok(())
 }
 

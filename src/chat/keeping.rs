@@ -1,13 +1,17 @@
-//! What `/chat` does besides turns: conversations are read again, and forgotten.
+//! What `/chat` does besides turns: conversations are read again and forgotten, answers stopped.
 
-use http::{Response, StatusCode};
+use std::borrow::Cow;
+
+use http::StatusCode;
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::citation::Source;
-use crate::error::Failure;
-use crate::http::{Call, Reply, empty, json};
+use crate::database::Database;
+use crate::error::{Code, Failure};
+use crate::http::{Call, Reply, json, no_content};
+use crate::idempotency::{self, KeyHash};
 use crate::reader::Reader;
 use crate::session;
 use crate::time::timestamp;
@@ -68,18 +72,42 @@ pub(super) async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
     Ok(json(StatusCode::OK, &body))
 }
 
-/// `DELETE /chat`: deletes the whole conversation; succeeds even if there is none, or
-/// none any more.
-pub(super) async fn forget(app: &App, call: &Call) -> Result<Reply, Failure> {
+/// `DELETE /chat`: stops an answer if it names a request by its key, else forgets a conversation.
+pub(super) async fn delete(app: &App, call: &Call) -> Result<Reply, Failure> {
     let ready = app.ready()?;
     ready.admit_read(call.address)?;
     let database = &ready.database;
+    match idempotency::hash(&call.headers)? {
+        Some(_) if session_id(call).is_some() => {
+            return Err(Failure::wrong(
+                idempotency::FIELD,
+                "stops an answer: send it without the session id that deletes a conversation",
+            ));
+        }
+        Some(key) => stop(database, &key).await?,
+        None => forget(database, call).await?,
+    }
+    Ok(no_content())
+}
+
+/// Stops the answer that the request with this key has begun. The key is enough: who knows it can
+/// ask for the answer, too.
+async fn stop(database: &Database, key: &KeyHash) -> Result<(), Failure> {
+    if session::stop(database, key).await? {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::NotFound,
+        "No answer to a question with this Idempotency-Key is being written.",
+    ))
+}
+
+/// Deletes the whole conversation; succeeds even if there is none, or none any more.
+async fn forget(database: &Database, call: &Call) -> Result<(), Failure> {
     if let Some(conversation) = conversation(call)? {
         session::forget(database, conversation, Reader::of(&call.headers)).await?;
     }
-    let mut reply = Response::new(empty());
-    *reply.status_mut() = StatusCode::NO_CONTENT;
-    Ok(reply)
+    Ok(())
 }
 
 /// The header that names a conversation. Whoever knows its id can read it, and addresses end up in
@@ -89,9 +117,12 @@ const SESSION_ID: &str = "x-session-id";
 /// The conversation that the header names or, without one, the query; `None` if the id cannot be that
 /// of a conversation.
 fn conversation(call: &Call) -> Result<Option<Uuid>, Failure> {
+    let id = session_id(call).ok_or_else(|| Failure::wrong("session_id", "is required"))?;
+    Ok(id.parse().ok())
+}
+
+fn session_id(call: &Call) -> Option<Cow<'_, str>> {
     let header = call.headers.get(SESSION_ID);
     let header = header.map(|id| String::from_utf8_lossy(id.as_bytes()));
-    let id = header.or_else(|| call.parameter("session_id"));
-    let id = id.ok_or_else(|| Failure::wrong("session_id", "is required"))?;
-    Ok(id.parse().ok())
+    header.or_else(|| call.parameter("session_id"))
 }

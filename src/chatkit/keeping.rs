@@ -4,11 +4,12 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::show;
-use super::wire::{self, Empty, Item, Kind, Order, Page, Paging, Thread};
+use super::wire::{self, Empty, Item, Order, Page, Paging, Thread};
 use super::{Asked, conversation, parse};
 use crate::database::Database;
 use crate::error::Failure;
 use crate::http::{Reply, json};
+use crate::session;
 use crate::session::owned::{self, Conversation, Found, Part};
 
 /// The page size for a client that names none, and the largest that any client gets.
@@ -100,12 +101,8 @@ impl Asked {
             return Err(Failure::wrong("item_ids", message));
         }
         let (reader, id) = (self.reader()?, conversation(&feedback.thread_id)?);
-        let kind = match feedback.kind {
-            Kind::Positive => "positive",
-            Kind::Negative => "negative",
-        };
         let database = self.database()?;
-        if owned::judge(database, &reader, id, items, kind).await? {
+        if session::judge_items(database, &reader, id, items, feedback.kind).await? {
             Ok(json(StatusCode::OK, &Empty {}))
         } else {
             Err(Failure::no_conversation())

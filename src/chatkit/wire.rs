@@ -10,6 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::session;
+
 /// A JSON object, and not an array of its values, which serde would accept as well.
 struct Object<T>(T);
 
@@ -118,14 +120,7 @@ pub(super) struct Update {
 pub(super) struct Feedback {
     pub(super) thread_id: String,
     pub(super) item_ids: Vec<String>,
-    pub(super) kind: Kind,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
-    Positive,
-    Negative,
+    pub(super) kind: session::Feedback,
 }
 
 /// What a reader sends.

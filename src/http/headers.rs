@@ -1,16 +1,15 @@
 //! The headers of a route: what a preflight is told, what every response carries, and which content
 //! type is accepted.
 
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 
-use super::{Reply, Route, empty};
+use super::{Reply, Route, no_content};
 
 /// How long a browser may remember a preflight, in seconds; Chromium's own limit.
 const PREFLIGHT_MAX_AGE: &str = "7200";
 
 pub(super) fn preflight(route: &Route) -> Reply {
-    let mut reply = Response::new(empty());
-    *reply.status_mut() = StatusCode::NO_CONTENT;
+    let mut reply = no_content();
     let headers = reply.headers_mut();
     headers.insert(header::ALLOW, allow_header(route));
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, allow_header(route));
@@ -18,8 +17,8 @@ pub(super) fn preflight(route: &Route) -> Reply {
         header::ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static(
             // The last four come with ChatKit's requests: one is the page's, three the widget's own.
-            "content-type, idempotency-key, authorization, x-session-id, x-page, accept-language, \
-             chatkit-frame-instance-id, chatkit-device-id",
+            "content-type, idempotency-key, authorization, x-session-id, x-when-left, x-page, \
+             accept-language, chatkit-frame-instance-id, chatkit-device-id",
         ),
     );
     headers.insert(

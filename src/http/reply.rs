@@ -32,10 +32,12 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Reply {
     reply
 }
 
-/// An empty body.
+/// A response that says nothing but that it is done.
 #[must_use]
-pub fn empty() -> Body {
-    full(Bytes::new())
+pub fn no_content() -> Reply {
+    let mut reply = Response::new(full(Bytes::new()));
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    reply
 }
 
 fn full(bytes: impl Into<Bytes>) -> Body {

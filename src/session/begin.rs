@@ -13,6 +13,7 @@ use crate::database::functions::{explain, statement};
 use crate::database::{Database, Error, Rank, Statement};
 use crate::guard::{Refusal, Scope, Subject, Terms};
 use crate::idempotency::Key;
+use crate::leaving::WhenLeft;
 use crate::pseudonym::Network;
 use crate::question::Question;
 use crate::reader::Reader;
@@ -64,6 +65,8 @@ pub struct Ask {
     pub owned: bool,
     /// The stored question to answer once more.
     pub retried: Option<Uuid>,
+    /// What becomes of the answer if its reader leaves.
+    pub when_left: WhenLeft,
     /// What is stored with it.
     pub stored: Stored,
 }

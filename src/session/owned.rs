@@ -34,8 +34,6 @@ const DELETE: Statement = Statement::new(
     "delete from chat_sessions where id = $1 and owner = $2",
 );
 
-const JUDGE: Statement = Statement::new("store feedback", include_str!("judge.sql"));
-
 /// A conversation.
 #[derive(Debug)]
 pub struct Conversation {
@@ -238,32 +236,6 @@ pub async fn delete(database: &Database, reader: &Reader, conversation: Uuid) ->
     ];
     database.query(&DELETE, &parameters).await?;
     Ok(())
-}
-
-/// Stores what a reader thinks of items, some of which may never have been stored; says whether the
-/// reader has such a conversation.
-///
-/// # Errors
-///
-/// When the database fails.
-pub async fn judge(
-    database: &Database,
-    reader: &Reader,
-    conversation: Uuid,
-    items: &[String],
-    kind: &str,
-) -> Result<bool, Error> {
-    let parameters: [Parameter<'_>; 4] = [
-        (&conversation, Type::UUID),
-        (&reader.as_bytes(), Type::BYTEA),
-        (&items, Type::TEXT_ARRAY),
-        (&kind, Type::TEXT),
-    ];
-    match database.query(&JUDGE, &parameters).await {
-        Ok(rows) => Ok(!rows.is_empty()),
-        Err(error) if error.is_deleted() => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 fn conversation_of(row: &Row) -> Conversation {

@@ -504,6 +504,31 @@ begin
 end
 $$;
 
+-- Tells the turn that the request with this key has begun to end; says whether there is one under way.
+create function {turn}.stop(key_hash bytea)
+returns boolean
+language plpgsql
+set lock_timeout = '1s'
+as $$
+begin
+    update reservations set stopped = true
+    from idempotency_keys kept
+    where kept.key = key_hash and reservations.answer_id = kept.answer_id
+        and reservations.ends_at >= clock_timestamp();
+    return found;
+end
+$$;
+
+-- Whether a turn that nobody listens to any more is to end: it was stopped, or its question deleted.
+create function {turn}.is_called_off(this_answer uuid, this_question uuid)
+returns boolean
+language sql
+stable
+as $$
+    select exists (select from reservations where answer_id = this_answer and stopped)
+        or not exists (select from messages where id = this_question)
+$$;
+
 -- Puts a turn's cost in the place of what it had reserved. Run twice, it finds nothing to replace; so
 -- it does for a turn that has outlived its lease.
 create function {turn}.settle(this_answer uuid, cost bigint)

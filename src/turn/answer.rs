@@ -46,7 +46,7 @@ pub(super) struct Answer {
 pub(super) enum Ending {
     Spoken,
     Failed(llm::Error),
-    /// The reader has stopped listening.
+    /// The reader has stopped listening, and does not want the rest.
     Left,
     /// The instance is being stopped.
     Stopped,

@@ -127,12 +127,15 @@ impl World {
 
     /// Starts the function `chat` with another setting.
     pub async fn chat_with(&self, name: &str, value: impl ToString) -> Running {
-        let world = Self {
+        self.copy().with(name, value).chat().await
+    }
+
+    fn copy(&self) -> Self {
+        Self {
             database: self.database.clone(),
             model: self.model.clone(),
             settings: self.settings.clone(),
-        };
-        world.with(name, value).chat().await
+        }
     }
 
     /// Starts the function `chat` after a command of the shell, whose process it becomes.
@@ -151,6 +154,17 @@ impl World {
     /// Starts the function `chatkit`.
     pub async fn chatkit(&self) -> Running {
         self.start(env!("CARGO_BIN_EXE_chatkit")).await
+    }
+
+    /// Starts the function `feedback`.
+    pub async fn feedback(&self) -> Running {
+        self.start(env!("CARGO_BIN_EXE_feedback")).await
+    }
+
+    /// Starts the function `feedback` with another setting.
+    pub async fn feedback_with(&self, name: &str, value: impl ToString) -> Running {
+        let world = self.copy().with(name, value);
+        world.start(env!("CARGO_BIN_EXE_feedback")).await
     }
 
     /// Starts the function `refresh`.

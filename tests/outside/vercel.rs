@@ -52,6 +52,7 @@ fn vercel_build_makes_functions_that_run_on_a_bare_image() {
     for (name, limit) in [
         ("chat", 60),
         ("chatkit", 60),
+        ("feedback", 60),
         ("health", 60),
         ("refresh", 300),
     ] {
@@ -71,18 +72,62 @@ fn vercel_build_makes_functions_that_run_on_a_bare_image() {
     let functions = names(&made.join("functions/api"));
     assert_eq!(
         functions,
-        ["chat.func", "chatkit.func", "health.func", "refresh.func"]
+        [
+            "chat.func",
+            "chatkit.func",
+            "feedback.func",
+            "health.func",
+            "refresh.func"
+        ]
     );
+    let published = made.join("static");
     assert_eq!(
-        names(&made.join("static")),
+        names(&published),
         names(&copy.join("public")),
         "nothing but public/ is published"
     );
     assert!(
-        made.join("static/vendor/swagger-ui/swagger-ui-bundle.js")
+        published
+            .join("vendor/swagger-ui/swagger-ui-bundle.js")
             .exists(),
         "the page of the API has no renderer"
     );
+
+    let loader = fs::read_to_string(published.join("widget.js")).unwrap();
+    let version = version(&loader);
+    assert_eq!(names(&published.join("widget")), [version]);
+    let modules = published.join("widget").join(version);
+    assert_eq!(names(&modules), names(&copy.join("public/widget/dev")));
+    let vendored = names(&published.join("vendor"));
+    assert!(
+        vendored.iter().any(|name| name.starts_with("temml-")),
+        "nothing draws formulas: {vendored:?}"
+    );
+
+    let config = fs::read(made.join("config.json")).unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    let rules = config["routes"].as_array().unwrap().iter();
+    let caching: Vec<_> = rules
+        .filter_map(|rule| Some((rule["src"].as_str()?, rule["headers"].get("cache-control")?)))
+        .collect();
+    let forever = &json!("public, max-age=31536000, immutable");
+    assert_eq!(
+        caching,
+        [
+            (r"^/widget\.js$", &json!("public, max-age=300")),
+            ("^/widget/dev(?:/(.*))$", &json!("no-cache")),
+            ("^/widget(?:/([0-9a-f]{12}))(?:/(.*))$", forever),
+            ("^/vendor/temml-([0-9.]+)(?:/(.*))$", forever),
+        ]
+    );
+}
+
+/// The version that the widget's loader names.
+fn version(loader: &str) -> &str {
+    let line = loader
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("const VERSION = '"));
+    line.unwrap().strip_suffix("';").unwrap()
 }
 
 #[tokio::test]
@@ -158,9 +203,19 @@ async fn vercel_dev_answers_through_the_rewrites() {
     let page = http.get(&url).send().await.unwrap().text().await.unwrap();
     assert_eq!(
         page,
-        fs::read_to_string(Path::new(ROOT).join("public/index.html")).unwrap()
+        fs::read_to_string(copy.join("dist/index.html")).unwrap()
     );
-    for private in ["/Cargo.toml", "/src/lib.rs", "/.env.example"] {
+    let loader = http.get(format!("{url}/widget.js")).send().await.unwrap();
+    assert_eq!(loader.headers()["access-control-allow-origin"], "*");
+    let loader = loader.text().await.unwrap();
+    for module in names(&copy.join("public/widget/dev")) {
+        let module = format!("{url}/widget/{}/{module}", version(&loader));
+        let reply = http.get(&module).send().await.unwrap();
+        assert_eq!(reply.status(), 200, "{module}");
+        let kept = reply.headers()["cache-control"].to_str().unwrap();
+        assert!(kept.ends_with("immutable"), "{module}: {kept}");
+    }
+    for private in ["/Cargo.toml", "/src/lib.rs", "/.env.example", "/build.sh"] {
         let reply = http.get(format!("{url}{private}")).send().await.unwrap();
         assert_eq!(reply.status(), 404, "{private}");
     }

@@ -86,8 +86,8 @@ async fn a_preflight_tells_a_listed_page_what_it_may_send_and_others_nothing() {
     assert_eq!(
         reply.header("access-control-allow-headers"),
         Some(
-            "content-type, idempotency-key, authorization, x-session-id, x-page, accept-language, \
-             chatkit-frame-instance-id, chatkit-device-id"
+            "content-type, idempotency-key, authorization, x-session-id, x-when-left, x-page, \
+             accept-language, chatkit-frame-instance-id, chatkit-device-id"
         )
     );
     let reply = preflight("https://evil.example").await;

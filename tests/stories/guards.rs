@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 use textbook_chat::config::Settings;
 use textbook_chat::guard::Terms;
+use textbook_chat::leaving::WhenLeft;
 use textbook_chat::pseudonym::Network;
 use textbook_chat::question::Question;
 use textbook_chat::session::{self, Ask, Outcome, Stored};
@@ -578,6 +579,7 @@ async fn a_turn_that_sweeps_takes_some_dead_rows_along_and_nothing_that_is_neede
             reader: None,
             owned: false,
             retried: None,
+            when_left: WhenLeft::Stop,
             stored: Stored::default(),
         };
         let begun = session::begin(&database, &ask, 100, &terms).await.unwrap();

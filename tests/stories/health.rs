@@ -30,13 +30,15 @@ async fn a_function_that_runs_is_healthy_whatever_its_settings_are() {
 
 #[tokio::test]
 async fn it_is_ready_when_its_settings_and_its_tables_are_there() {
-    let mut world = World::new().await;
+    let mut world = World::new().await.with("BOOK_TITLE", "Robots");
     let reply = world.health().await.get("/health?check=ready").await;
     assert_eq!(reply.status, 200);
-    assert_eq!(
-        reply.json(),
-        json!({ "status": "healthy", "checks": { "settings": "ok", "database": "ok" } })
-    );
+    let ready = json!({
+        "status": "healthy",
+        "checks": { "settings": "ok", "database": "ok" },
+        "book": { "title": "Robots" },
+    });
+    assert_eq!(reply.json(), ready);
     let empty = Database::empty().await;
     world.set("DATABASE_URL", &empty.url);
     let reply = world.health().await.get("/health?check=ready").await;
@@ -64,4 +66,18 @@ async fn it_knows_get_and_head_alone() {
     let reply = Reply::of(health.request(Method::POST, "/health")).await;
     assert_eq!(reply.error(), (405, "method_not_allowed".into()));
     assert_eq!(reply.header("allow"), Some("GET, HEAD, OPTIONS"));
+}
+
+#[tokio::test]
+async fn a_page_that_introduces_the_chat_is_told_the_book() {
+    let world = World::new().await.with("BOOK_TITLE", "Robots");
+    let world = world.with("BOOK_URL", "https://book.example/docs");
+    let health = world.health().await;
+    let book = health.get("/health?check=ready").await.json()["book"].clone();
+    let expected = json!({ "title": "Robots", "url": "https://book.example/docs/" });
+    assert_eq!(book, expected);
+    assert_eq!(
+        health.get("/health").await.json(),
+        json!({ "status": "healthy" })
+    );
 }

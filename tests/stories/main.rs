@@ -17,6 +17,8 @@ mod cors;
 mod database_failures;
 mod descriptors;
 mod faults;
+mod feedback;
+mod finishing;
 mod growth;
 mod guards;
 mod health;

@@ -6,6 +6,7 @@ mod chat;
 mod chatkit;
 mod document;
 mod everywhere;
+mod feedback;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,9 +23,10 @@ use document::{Contract, keys, read};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-const ROUTES: [Route; 4] = [
+const ROUTES: [Route; 5] = [
     textbook_chat::chat::ROUTE,
     textbook_chat::chatkit::ROUTE,
+    textbook_chat::feedback::ROUTE,
     textbook_chat::health::ROUTE,
     textbook_chat::refresh::ROUTE,
 ];
@@ -147,6 +149,7 @@ async fn every_kind_of_response_is_as_the_document_says() {
     };
     client.chat(&world).await;
     client.chatkit(&world).await;
+    client.feedback(&world).await;
     client.book().await;
     client.everywhere(&world).await;
 

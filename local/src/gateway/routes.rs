@@ -1,5 +1,10 @@
-//! Which path leads to which function, and which headers every response carries: the files in `api/`,
-//! and the rewrites and headers of `vercel.json`.
+//! Which path leads to which function, and which headers its response carries: the files in `api/`, and
+//! the rewrites and headers of `vercel.json`.
+//!
+//! Owns what of Vercel's configuration is understood here. What is not is refused, never ignored: it
+//! would be served otherwise than on the platform.
+
+mod pattern;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -7,12 +12,14 @@ use anyhow::{Context, Result, bail, ensure};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
+use pattern::Pattern;
+
 /// The paths that lead to functions.
 #[derive(Debug)]
 pub struct Routes {
     /// Path to function.
     paths: BTreeMap<String, String>,
-    headers: HeaderMap,
+    headers: Vec<(Pattern, HeaderMap)>,
 }
 
 #[derive(Deserialize)]
@@ -23,7 +30,7 @@ struct Configuration {
     headers: Vec<Headers>,
 }
 
-/// Headers of some paths.
+/// Headers of the paths that match. As with a rewrite, a rule with more fields is refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Headers {
@@ -37,9 +44,6 @@ struct Header {
     key: String,
     value: String,
 }
-
-/// The source of a rule for every path.
-const EVERY_PATH: &str = "/(.*)";
 
 /// A rule with more fields (`has`, `missing`) is refused: ignoring them would serve other paths
 /// than the platform does.
@@ -102,23 +106,31 @@ impl Routes {
             );
             paths.insert(source, function);
         }
-        let mut headers = HeaderMap::new();
-        for rule in configuration.headers {
-            let source = rule.source;
-            ensure!(
-                source == EVERY_PATH,
-                "the headers of {source}: only those of {EVERY_PATH} are supported by `cargo dev`"
-            );
+        let headers = configuration.headers.into_iter().map(|rule| {
+            let pattern = Pattern::new(&rule.source)
+                .with_context(|| format!("the headers of {}", rule.source))?;
+            let mut headers = HeaderMap::new();
             for Header { key, value } in rule.headers {
                 headers.insert(HeaderName::try_from(key)?, HeaderValue::try_from(value)?);
             }
-        }
+            Ok((pattern, headers))
+        });
+        let headers = headers.collect::<Result<_>>()?;
         Ok(Self { paths, headers })
     }
 
-    /// The headers that every response carries unless it has them already.
-    pub(super) fn headers(&self) -> &HeaderMap {
-        &self.headers
+    /// The headers that a response to `path` carries unless it has them already: of every rule that
+    /// matches, and where two name the same header, the later one's.
+    pub(super) fn headers(&self, path: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (pattern, theirs) in &self.headers {
+            if pattern.matches(path) {
+                for (name, value) in theirs {
+                    headers.insert(name, value.clone());
+                }
+            }
+        }
+        headers
     }
 
     /// The function that `path` leads to.
@@ -169,16 +181,33 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_those_of_every_path_or_refused() -> Result<()> {
-        let rule = |source: &str| {
-            let header = serde_json::json!({ "key": "X-Frame", "value": "none" });
-            serde_json::json!({ "headers": [{ "source": source, "headers": [header] }] })
-        };
-        let known = routes(&rule("/(.*)").to_string())?;
-        assert_eq!(known.headers()["x-frame"], "none");
-        let refused = routes(&rule("/page").to_string());
-        assert!(refused.is_err_and(|error| error.to_string().contains("only those of /(.*)")));
+    fn every_rule_that_matches_gives_its_headers_and_the_later_one_wins() -> Result<()> {
+        let routes = routes(
+            r#"{ "headers": [
+                { "source": "/(.*)", "headers": [{ "key": "X-Frame", "value": "none" }, { "key": "X-Age", "value": "1" }] },
+                { "source": "/kept/(.*)", "headers": [{ "key": "x-age", "value": "2" }] }
+            ] }"#,
+        )?;
+        assert_eq!(routes.headers("/")["x-age"], "1");
+        assert_eq!(routes.headers("/kept/a")["x-age"], "2");
+        assert_eq!(routes.headers("/kept/a")["x-frame"], "none");
         Ok(())
+    }
+
+    #[test]
+    fn a_rule_for_headers_with_conditions_is_refused() {
+        for condition in ["has", "missing"] {
+            let rule = serde_json::json!({ "source": "/(.*)", "headers": [], condition: [] });
+            let refused = routes(&serde_json::json!({ "headers": [rule] }).to_string());
+            assert!(refused.is_err_and(|error| error.to_string().contains(condition)));
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_not_understood_is_named() {
+        let refused = routes(r#"{ "headers": [{ "source": "/page/:name", "headers": [] }] }"#);
+        let error = format!("{:#}", refused.unwrap_err());
+        assert!(error.starts_with("the headers of /page/:name: "), "{error}");
     }
 
     #[test]

@@ -63,7 +63,7 @@ export function createChat({ api: address, t, store, conversations, composer, lo
     view.removeTurn(turn);
     const request = requestFor(turn, mine.sessionId, page());
     const began = Date.now();
-    Object.assign(turn, { request, page: request.page, answerId: null, answeredAt: null, judged: null, state: 'open', error: null, sentAt: resumed ? turn.sentAt : began });
+    Object.assign(turn, { request, page: request.page?.url ?? null, answerId: null, answeredAt: null, judged: null, state: 'open', error: null, sentAt: resumed ? turn.sentAt : began });
     if (!resumed) Object.assign(turn, { answer: '', sources: [] });
     if (mine === conversation) conversations.choose(mine);
     view.followAnew();
@@ -78,7 +78,7 @@ export function createChat({ api: address, t, store, conversations, composer, lo
         message: turn.question,
         sessionId: request.sessionId,
         selectedText: turn.passage,
-        page: request.page,
+        page: request.page?.url,
         signal: asked.controller.signal,
         onStart: ({ sessionId, answerId }) => {
           mine.sessionId = sessionId ?? mine.sessionId;

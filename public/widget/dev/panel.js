@@ -140,7 +140,7 @@ export async function createPanel(context) {
   const begin = () => (beginning ??= Promise.all([import('./chat.js'), import('./page.js')]).then(([{ createChat }, { pageNow }]) => {
     chat = createChat({
       api, t, store, conversations, composer, log, root, signal, emit, book: option('book'),
-      page: () => (option('page') === 'off' ? null : pageNow(option('article')).url),
+      page: () => (option('page') === 'off' ? null : pageNow(option('article'))),
       ui: { tell, show, status: (text) => setText(status, text), sheet: (text) => sheet(text, box), lead: (turn) => leadTo(turn) },
     });
     return chat;
@@ -232,9 +232,9 @@ export async function createPanel(context) {
 
   // Marks where the reader has arrived: at a passage, or at the heading of the address.
   async function lead(text) {
-    const [{ leadBack, markTarget }, { articleOf }] = await Promise.all([import('./place.js'), import('./page.js')]);
-    if (text) leadBack(text, articleOf(option('article')));
-    else markTarget();
+    const { leadBack, markTarget } = await import('./place.js');
+    if (!text) markTarget();
+    else leadBack(text, (await import('./page.js')).articleOf(option('article')));
   }
 
   // On a small screen the panel makes room for the place.

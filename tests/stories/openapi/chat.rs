@@ -126,6 +126,9 @@ impl Client<'_> {
         self.send(&chat, Method::GET, &path, 200).await;
         self.send(&chat, Method::GET, "/api/chat", 400).await;
         self.send(&chat, Method::DELETE, "/chat", 400).await;
+        let unknown = |request: RequestBuilder| request.header("idempotency-key", "unknown");
+        self.send_with(&chat, Method::DELETE, "/chat", 404, unknown)
+            .await;
         self.send(&chat, Method::DELETE, &path, 204).await;
         self.send(&chat, Method::GET, &path, 404).await;
 

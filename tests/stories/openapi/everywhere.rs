@@ -18,6 +18,7 @@ use crate::harness::{PAGE, Reply, Running, World};
 struct Functions {
     chat: Running,
     chatkit: Running,
+    feedback: Running,
     health: Running,
     refresh: Running,
 }
@@ -27,6 +28,7 @@ impl Functions {
         Self {
             chat: world.chat().await,
             chatkit: world.chatkit().await,
+            feedback: world.feedback().await,
             health: world.health().await,
             refresh: world.refresh().await,
         }
@@ -36,6 +38,7 @@ impl Functions {
         match path {
             "/chat" => &self.chat,
             "/chatkit" => &self.chatkit,
+            "/feedback" => &self.feedback,
             "/health" => &self.health,
             "/refresh" => &self.refresh,
             _ => panic!("{path} is no function's"),
