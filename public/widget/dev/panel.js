@@ -49,7 +49,7 @@ export async function createPanel(context) {
   const earlier = h('div', { class: 'earlier', hidden: true });
   const earlierButton = iconButton('earlier', t('earlier'), () => showEarlier(earlier.hidden), { 'aria-expanded': 'false' });
   const status = h('p', { class: 'ears', role: 'status' });
-  const head = h('header', { class: 'head' },
+  const head = h('div', { class: 'head' },
     h('h2', { id: 'title' }, label),
     h('button', { type: 'button', class: 'expand quiet', click: () => set('open') }, t('expand')),
     h('div', { class: 'tools' },
