@@ -7,13 +7,13 @@ const CSS = `:host{display:contents!important}
 .launcher{position:fixed;z-index:var(--textbook-chat-z,390);inset-block-end:20px;inset-inline-end:20px;display:flex;gap:10px;align-items:center;padding:12px 18px;border:1px solid #fff3;border-radius:99px;background:var(--textbook-chat-accent,var(--site));color:var(--textbook-chat-on-accent,#fff);font:600 15px/20px var(--textbook-chat-font,system-ui,sans-serif);box-shadow:0 4px 16px #0004;cursor:pointer}
 .start .launcher{inset-inline:20px auto}
 .launcher::before{content:"";width:20px;height:16px;background:currentColor;clip-path:path("M9 16Q6 13 0 13V0q6 0 9 3zm2 0q3-3 9-3V0q-6 0-9 3z")}
-[hidden]{display:none!important}
+[hidden],:host([hidden]){display:none!important}
 @media print{.box{display:none}}`;
 
 export function mount(host, shell) {
   const { option } = shell;
   const over = new AbortController();
-  const { signal } = over; // all listeners end with it
+  const { signal } = over;
   const inline = option('inline') != null;
   host.toggleAttribute('inline', inline);
 
@@ -23,7 +23,7 @@ export function mount(host, shell) {
   root.adoptedStyleSheets = [sheet];
   const box = document.createElement('div');
   const launcher = document.createElement('button');
-  box.className = `box ${option('position')}`;
+  box.className = option('position') === 'start' ? 'box start' : 'box';
   box.lang = option('lang') || document.documentElement.lang;
   if (/^ur\b/i.test(box.lang)) box.dir = 'rtl';
   const label = option('label') || shell.words.label || (box.dir ? 'کتاب سے پوچھیں' : 'Ask the book');
@@ -35,10 +35,8 @@ export function mount(host, shell) {
   box.append(launcher);
   root.replaceChildren(box);
 
-  // ---- The rest
-
   let panel, starting;
-  const load = () => import('./panel.js');
+  const load = () => import(`./panel.js${new URL(import.meta.url).search}`);
   const start = () => starting ??= load().then(({ createPanel }) => createPanel({
     ...shell, host, root, box, launcher, inline, signal, isShortcut,
   })).then((made) => panel = made);
@@ -67,7 +65,7 @@ export function mount(host, shell) {
   }, { signal });
   try {
     if (inline || sessionStorage[`textbook-chat/${shell.api}/open`]) want('arrive');
-  } catch { /* it begins closed */ }
+  } catch { /* no storage */ }
 
   return {
     call,

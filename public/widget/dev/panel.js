@@ -1,6 +1,5 @@
 // The panel: what is in it, how it opens and closes, where the focus goes, and what Escape does.
-// Fetches the rest when it is wanted: chat.js with a conversation or a question, the list of
-// earlier ones, what a selection needs.
+// Fetches the rest when it is wanted.
 
 import { createComposer } from './composer.js';
 import { createConversations, newConversation } from './conversations.js';
@@ -12,6 +11,12 @@ import { sheet, CSS } from './style.js';
 import { followTheme } from './theme.js';
 
 const SMALL = '(max-width: 47.99rem)';
+
+// After this long, a page is not the one that a link of the panel has led to.
+const ARRIVAL_MS = 30_000;
+
+// What has failed to load is asked for by another address: see widget.js.
+const load = (name) => import(`./${name}.js${new URL(import.meta.url).search}`);
 
 export async function createPanel(context) {
   const { api, host, root, box, launcher, inline, option, words, signal, recover, isShortcut } = context;
@@ -88,7 +93,7 @@ export async function createPanel(context) {
       set('open');
       emit('open');
     }
-    if (conversations.current().turns.length > 0 || conversations.current().sessionId) begin().catch(() => {});
+    goOn();
     if (!wasOpen && chat) chat.view.toEnd();
     composer.focus();
   }
@@ -107,10 +112,10 @@ export async function createPanel(context) {
   function arrive() {
     const kept = store.read('open', 'sessionStorage');
     set(inline ? 'open' : kept === 'peek' && small.matches ? 'peek' : 'open');
-    if (conversations.current().turns.length > 0 || conversations.current().sessionId) begin().catch(() => {});
+    goOn();
     const arrival = store.read('arrival', 'sessionStorage');
     store.write('arrival', null, 'sessionStorage');
-    if (arrival?.url === location.href) lead(arrival.text).catch(() => {});
+    if (Date.now() - arrival?.at < ARRIVAL_MS) lead(arrival.text).catch(() => {});
   }
 
   small.addEventListener('change', () => set(state === 'peek' ? 'open' : state), { signal });
@@ -137,7 +142,7 @@ export async function createPanel(context) {
 
   let chat = null;
   let beginning = null;
-  const begin = () => (beginning ??= Promise.all([import('./chat.js'), import('./page.js')]).then(([{ createChat }, { pageNow }]) => {
+  const begin = () => (beginning ??= Promise.all([load('chat'), load('page')]).then(([{ createChat }, { pageNow }]) => {
     chat = createChat({
       api, t, store, conversations, composer, log, root, signal, emit, book: option('book'),
       page: () => (option('page') === 'off' ? null : pageNow(option('article'))),
@@ -148,6 +153,11 @@ export async function createPanel(context) {
     beginning = null;
     throw error;
   }));
+
+  function goOn() {
+    const { turns, sessionId } = conversations.current();
+    if (turns.length > 0 || sessionId) begin().catch(() => {});
+  }
 
   // The composer's question: taken, unless one is being answered.
   function take(question, passage) {
@@ -191,7 +201,7 @@ export async function createPanel(context) {
     if (shown === !earlier.hidden) return;
     if (shown) {
       await begin();
-      const { drawEarlier } = await import('./earlier.js');
+      const { drawEarlier } = await load('earlier');
       drawEarlier({ element: earlier, t, conversations, chat, onDone: () => showEarlier(false) });
     }
     earlier.hidden = !shown;
@@ -203,16 +213,13 @@ export async function createPanel(context) {
 
   // A quiet notice above the conversation.
   function tell(text, again = null) {
+    const click = () => {
+      log.focus({ preventScroll: true }); // the button goes
+      again();
+    };
     const change = () => {
       aside.hidden = !text;
-      aside.replaceChildren(text, again ? h('button', {
-        type: 'button',
-        class: 'link',
-        click() {
-          log.focus({ preventScroll: true }); // the button goes
-          again();
-        },
-      }, t('tryAgain')) : '');
+      aside.replaceChildren(text, again ? h('button', { type: 'button', class: 'link', click }, t('tryAgain')) : '');
     };
     if (chat) chat.view.unmoved(change);
     else change();
@@ -232,9 +239,8 @@ export async function createPanel(context) {
 
   // Marks where the reader has arrived: at a passage, or at the heading of the address.
   async function lead(text) {
-    const { leadBack, markTarget } = await import('./place.js');
-    if (!text) markTarget();
-    else leadBack(text, (await import('./page.js')).articleOf(option('article')));
+    const [{ leadBack, markTarget }, { articleOf }] = await Promise.all([load('place'), load('page')]);
+    return text ? leadBack(text, articleOf(option('article'))) : markTarget();
   }
 
   // On a small screen the panel makes room for the place.
@@ -249,7 +255,7 @@ export async function createPanel(context) {
   }
 
   function goTo(url, text) {
-    store.write('arrival', { url, text }, 'sessionStorage');
+    store.write('arrival', { at: Date.now(), text }, 'sessionStorage');
     location.assign(url);
   }
 
@@ -260,10 +266,8 @@ export async function createPanel(context) {
     const url = new URL(link.href);
     if (url.origin !== location.origin) return;
     makeRoom();
-    store.write('arrival', { url: url.href }, 'sessionStorage');
-    if (url.href.split('#')[0] !== location.href.split('#')[0]) return;
-    store.write('arrival', null, 'sessionStorage');
-    setTimeout(() => lead().catch(() => {})); // after the browser has gone there
+    if (url.href.split('#')[0] === location.href.split('#')[0]) setTimeout(() => lead().catch(() => {})); // once there
+    else store.write('arrival', { at: Date.now() }, 'sessionStorage');
   });
 
   // ---- The reader's selection
@@ -271,7 +275,7 @@ export async function createPanel(context) {
   let offering = null;
   function watch() {
     if (offering || option('selection') === 'off' || getSelection().isCollapsed) return;
-    offering = import('./offer.js').then(({ createOffer }) => createOffer({
+    offering = load('offer').then(({ createOffer }) => createOffer({
       box, t, article: option('article'), signal,
       onAsk(text) {
         open();
