@@ -4,6 +4,7 @@
 import { createComposer } from './composer.js';
 import { createConversations, newConversation } from './conversations.js';
 import { h, icon, iconButton, setText } from './dom.js';
+import { createLeading } from './leading.js';
 import { createSheet } from './sheet.js';
 import { createStore } from './store.js';
 import { strings } from './strings.js';
@@ -11,9 +12,6 @@ import { sheet, CSS } from './style.js';
 import { followTheme } from './theme.js';
 
 const SMALL = '(max-width: 47.99rem)';
-
-// After this long, a page is not the one that a link of the panel has led to.
-const ARRIVAL_MS = 30_000;
 
 // What has failed to load is asked for by another address: see widget.js.
 const load = (name) => import(`./${name}.js${new URL(import.meta.url).search}`);
@@ -68,6 +66,8 @@ export async function createPanel(context) {
   box.append(scrim, panel);
   const modal = createSheet({ host, panel, grip: head, onClose: close, onExpand: () => set('open'), signal });
 
+  const leading = createLeading({ panel, store, option, load, onLead: () => !inline && small.matches && set('peek') });
+
   // ---- Opening and closing. `open`, `peek` (the head alone, at the lower edge) or null.
 
   let state = null;
@@ -113,9 +113,7 @@ export async function createPanel(context) {
     const kept = store.read('open', 'sessionStorage');
     set(inline ? 'open' : kept === 'peek' && small.matches ? 'peek' : 'open');
     goOn();
-    const arrival = store.read('arrival', 'sessionStorage');
-    store.write('arrival', null, 'sessionStorage');
-    if (Date.now() - arrival?.at < ARRIVAL_MS) lead(arrival.text).catch(() => {});
+    leading.arrive();
   }
 
   small.addEventListener('change', () => set(state === 'peek' ? 'open' : state), { signal });
@@ -146,7 +144,7 @@ export async function createPanel(context) {
     chat = createChat({
       api, t, store, conversations, composer, log, root, signal, emit, book: option('book'),
       page: () => (option('page') === 'off' ? null : pageNow(option('article'))),
-      ui: { tell, show, status: (text) => setText(status, text), sheet: (text) => sheet(text, box), lead: (turn) => leadTo(turn) },
+      ui: { tell, show, status: (text) => setText(status, text), sheet: (text) => sheet(text, box), lead: leading.leadTo },
     });
     return chat;
   }).catch((error) => {
@@ -234,41 +232,6 @@ export async function createPanel(context) {
   function showLatest() {
     latest.hidden = !chat?.view.isFarFromEnd();
   }
-
-  // ---- Places in the book
-
-  // Marks where the reader has arrived: at a passage, or at the heading of the address.
-  async function lead(text) {
-    const [{ leadBack, markTarget }, { articleOf }] = await Promise.all([load('place'), load('page')]);
-    return text ? leadBack(text, articleOf(option('article'))) : markTarget();
-  }
-
-  // On a small screen the panel makes room for the place.
-  function makeRoom() {
-    if (!inline && small.matches) set('peek');
-  }
-
-  function leadTo({ passage, place }) {
-    makeRoom();
-    if (place === location.pathname + location.search) lead(passage).catch(() => {});
-    else goTo(new URL(place, location.href).href, passage);
-  }
-
-  function goTo(url, text) {
-    store.write('arrival', { at: Date.now(), text }, 'sessionStorage');
-    location.assign(url);
-  }
-
-  // A link into the same site: the panel stays, there or here.
-  panel.addEventListener('click', (event) => {
-    const link = event.target.closest?.('a[href]');
-    if (!link || link.target === '_blank' || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
-    const url = new URL(link.href);
-    if (url.origin !== location.origin) return;
-    makeRoom();
-    if (url.href.split('#')[0] === location.href.split('#')[0]) setTimeout(() => lead().catch(() => {})); // once there
-    else store.write('arrival', { at: Date.now() }, 'sessionStorage');
-  });
 
   // ---- The reader's selection
 
