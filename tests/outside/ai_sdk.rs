@@ -209,7 +209,7 @@ async fn play(chat: &Running, scene: &str) -> Vec<Value> {
 }
 
 /// The Node that is installed with the SDK; the machine's may be too old for it.
-fn node() -> PathBuf {
+pub(super) fn node() -> PathBuf {
     let packages = PathBuf::from(FOLDER).join("node_modules");
     let installed = fs::read_dir(&packages).into_iter().flatten();
     // The only package of this name is the platform's. Not `.bin/node`, which npm 9 leaves out.

@@ -20,6 +20,7 @@ mod lambda;
 mod pgbouncer;
 mod schemathesis;
 mod vercel;
+mod widget;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,93 +1,167 @@
-// Choosing a passage of the chapter: by selecting it (with mouse, touch or keyboard), or with a
-// section's button. `onAsk` gets the passage as plain text.
+// What the reader has selected, as text: prose in whole words, code and its indentation as it is,
+// formulas as the TeX that they were made of. Never changes the page or the selection.
 
-const BLOCKS = 'h1, h2, p';
+/** The longest passage that the backend takes, in code points. */
+export const MAX_PASSAGE = 20_000;
 
-// A selection is "made" when it has not changed for this long.
+// A selection is made when it has not changed for this long.
 const SETTLED_MS = 200;
 
-export function watchPassage(passage, button, onAsk) {
-  let text = '';
+const FORMULA = '.katex, mjx-container, math, script[type^="math/tex"], img.math';
+// What is drawn beside the text or instead of it. Most of it cannot be selected anyway.
+const NO_TEXT = 'script, style, template, button, select, textarea, svg, textbook-chat, [aria-hidden=true], [role=tab], '
+  + '.tabbed-labels, .hash-link, .headerlink, .header-anchor, .linenos, .lineno, .MathJax, .MathJax_Display, .MathJax_Preview';
+const GROUP = 'table, ul, ol, dl';
+const CODE = 'pre, code, kbd, samp';
+
+/** `{ text, range, rect, tooLong }`, `rect` where the selection ends; null if nothing is selected. */
+export function passageOf(selection, article) {
+  if (!article || !selection?.rangeCount || selection.isCollapsed) return null;
+  const range = selection.getRangeAt(0).cloneRange();
+  if (!range.intersectsNode(article)) return null;
+  if (range.comparePoint(article, 0) === 0) range.setStart(article, 0);
+  if (range.comparePoint(article, article.childNodes.length) === 0) range.setEnd(article, article.childNodes.length);
+  grow(range);
+  const text = join(leaves(range, article));
+  if (!text) return null;
+  const rect = [...range.getClientRects()].at(-1) ?? range.getBoundingClientRect();
+  return { text, range, rect, tooLong: text.length > MAX_PASSAGE && [...text].length > MAX_PASSAGE };
+}
+
+/**
+ * Calls `onChange` with the passage when a selection in `article()` has been made, by whatever means,
+ * and with null when there is none any more; until `signal`.
+ */
+export function watchSelection({ article, onChange, signal }) {
   let timer = null;
+  let pressed = false;
+  let known = null;
 
-  for (const ask of passage.querySelectorAll('.ask-section')) {
-    ask.addEventListener('click', () => {
-      const paragraphs = ask.closest('section').querySelectorAll('p');
-      onAsk([...paragraphs].map((paragraph) => tidy(paragraph.textContent)).join('\n\n'));
-    });
-  }
-
-  document.addEventListener('selectionchange', () => {
+  function soon({ type }) {
+    if (type === 'mousedown') pressed = true;
+    else if (type !== 'selectionchange') pressed = false;
     clearTimeout(timer);
-    timer = setTimeout(offer, SETTLED_MS);
-  });
-
-  function offer() {
-    const parts = selectedParts(passage);
-    if (parts.length === 0) {
-      // Some browsers drop the selection when the button takes the focus. The text is kept.
-      if (document.activeElement !== button) button.hidden = true;
-      return;
-    }
-    text = parts.map(({ text }) => text).join('\n\n');
-    const last = parts.at(-1);
-    // Next to the selection in the document too: Tab goes on from the selection, and so reaches it.
-    if (last.block.nextElementSibling !== button) last.block.after(button);
-    button.hidden = false;
-    place(last.range);
+    timer = setTimeout(settled, SETTLED_MS);
   }
 
-  // Below the end of the selection: above it is where phones put their own menu.
-  function place(range) {
-    const page = passage.getBoundingClientRect();
-    const end = [...range.getClientRects()].at(-1) ?? range.getBoundingClientRect();
-    const edge = 12;
-    const room = passage.clientWidth - button.offsetWidth - edge;
-    const left = Math.max(edge, Math.min(end.right - page.left - button.offsetWidth / 2, room));
-    button.style.left = `${left}px`;
-    button.style.top = `${end.bottom - page.top + 8}px`;
+  function settled() {
+    if (pressed) return; // it is being dragged
+    const next = passageOf(getSelection(), article());
+    if (next || known) onChange(next);
+    known = next;
   }
 
-  // Pressing the button must not clear the selection that it is about.
-  button.addEventListener('pointerdown', (event) => event.preventDefault());
-  button.addEventListener('mousedown', (event) => event.preventDefault());
-  button.addEventListener('click', () => {
-    button.hidden = true;
-    getSelection().removeAllRanges();
-    onAsk(text);
-  });
-  document.addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape' || button.hidden) return;
-    button.hidden = true;
-    event.preventDefault(); // one key press, one effect: it must not also stop an answer
-  });
-  addEventListener('resize', () => {
-    if (!button.hidden) offer();
-  });
+  for (const type of ['selectionchange', 'mousedown', 'mouseup', 'dragend', 'touchend']) {
+    document.addEventListener(type, soon, { signal, capture: true, passive: true });
+  }
+  signal?.addEventListener('abort', () => clearTimeout(timer));
 }
 
-// The selected part of each block of the passage; what lies outside the passage is left out.
-function selectedParts(passage) {
-  const selection = getSelection();
-  if (selection.rangeCount === 0 || selection.isCollapsed) return [];
-  const selected = selection.getRangeAt(0);
-  const parts = [];
-  for (const block of passage.querySelectorAll(BLOCKS)) {
-    if (!selected.intersectsNode(block)) continue;
-    const range = document.createRange();
-    range.selectNodeContents(block);
-    if (selected.compareBoundaryPoints(Range.START_TO_START, range) > 0) {
-      range.setStart(selected.startContainer, selected.startOffset);
-    }
-    if (selected.compareBoundaryPoints(Range.END_TO_END, range) < 0) {
-      range.setEnd(selected.endContainer, selected.endOffset);
-    }
-    const text = tidy(range.toString());
-    if (text) parts.push({ block, range, text });
-  }
-  return parts;
+// ---- Whole words
+
+function grow(range) {
+  const start = word(range.startContainer, range.startOffset);
+  if (start) range.setStart(range.startContainer, start.index);
+  const end = word(range.endContainer, range.endOffset - 1);
+  if (end) range.setEnd(range.endContainer, end.index + end.segment.length);
 }
 
-function tidy(text) {
-  return text.replace(/\s+/g, ' ').trim();
+function word(node, at) {
+  if (!node.data || at < 0 || !Intl.Segmenter || node.parentElement.closest(CODE)) return null;
+  const found = new Intl.Segmenter(undefined, { granularity: 'word' }).segment(node.data).containing(at);
+  return found?.isWordLike ? found : null;
+}
+
+// ---- Text
+
+/**
+ * The pieces of text in `range`, in order: `{ text, node, from }`, with `node` the text (from this
+ * offset on) or the formula that it is of, null for what only stands between two blocks.
+ */
+export function* leaves(range, article) {
+  const walker = document.createTreeWalker(article, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT, (node) => {
+    if (!range.intersectsNode(node)) return NodeFilter.FILTER_REJECT;
+    return !node.data && !isFormula(node) && isNoText(node) ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT;
+  });
+  let last = null; // the block of the leaf before
+  let formula = null;
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    if (formula?.contains(node)) continue;
+    const pre = (node.data ? node.parentElement : node).closest('pre');
+    let text = '';
+    let from = 0;
+    if (node.nodeType === Node.TEXT_NODE) {
+      from = node === range.startContainer ? range.startOffset : 0;
+      text = node.data.slice(from, node === range.endContainer ? range.endOffset : undefined);
+      if (!pre) text = text.replace(/\s+/g, ' ');
+    } else if (isFormula(node)) {
+      formula = node;
+      text = tex(node);
+    } else if (node.localName === 'br') {
+      text = '\n';
+    }
+    if (!text) continue;
+    const block = pre ?? blockOf(node);
+    if (block !== last) {
+      if (!pre && !text.trim()) continue; // between two blocks
+      if (last) yield { text: between(last, block, article), node: null };
+      last = block;
+    }
+    yield { text, node, from, pre };
+  }
+}
+
+function join(pieces) {
+  let text = '';
+  let prose = '';
+  const flush = () => {
+    text += prose.replace(/ +/g, ' ').replace(/ ?\n ?/g, '\n').replace(/^ | $/g, '');
+    prose = '';
+  };
+  for (const piece of pieces) {
+    if (piece.node && !piece.pre) {
+      prose += piece.text;
+      continue;
+    }
+    flush();
+    text = (piece.node ? text : text.trimEnd()) + piece.text;
+  }
+  flush();
+  return text.replaceAll('\u200b', '').replace(/^\s*\n/, '').trimEnd();
+}
+
+function between(before, after, article) {
+  const row = before.closest('tr');
+  if (row && row === after.closest('tr') && article.contains(row)) return ' | ';
+  const together = [before, after].some((block) => {
+    const group = block.closest(GROUP);
+    return group && group.contains(before) && group.contains(after) && article.contains(group);
+  });
+  return together ? '\n' : '\n\n';
+}
+
+function blockOf(node) {
+  let block = node.parentElement;
+  while (/^(inline|contents|ruby|math)/.test(getComputedStyle(block).display)) block = block.parentElement;
+  return block;
+}
+
+function isFormula(node) {
+  return node.nodeType === Node.ELEMENT_NODE && node.matches(FORMULA);
+}
+
+function tex(formula) {
+  const source = formula.localName === 'script' ? formula : formula.querySelector('annotation[encoding*=tex]');
+  const text = (source ?? formula.querySelector('math') ?? formula).textContent || formula.alt || '';
+  const display = formula.matches('.katex-display *, [display=true], [display=block], [type*=display]');
+  const mark = display ? '$$' : '$';
+  return text && mark + text.trim() + mark;
+}
+
+function isNoText(element) {
+  if (element.matches(NO_TEXT) || element.checkVisibility?.() === false) return true;
+  const { userSelect, position } = getComputedStyle(element);
+  // The last is text for screen readers alone.
+  return userSelect === 'none' || (position === 'absolute' && element.offsetWidth < 2);
 }
