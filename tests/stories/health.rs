@@ -3,7 +3,8 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Database, Reply, Script, World};
+use crate::harness::model::Script;
+use crate::harness::{Database, Reply, World};
 
 #[tokio::test]
 async fn a_function_that_runs_is_healthy_whatever_its_settings_are() {
@@ -98,7 +99,7 @@ async fn a_page_that_introduces_the_chat_is_told_the_book() {
 
 #[tokio::test]
 async fn an_owner_is_told_what_the_index_of_the_book_holds() {
-    let world = World::with_book().await;
+    let (world, _book) = World::new().await.with_book().await;
     let report = world.health().await.get("/health?check=ready").await.json();
     assert_eq!(report["checks"]["book"], "ok");
     assert!(report["book"]["pages"].as_u64().unwrap() > 3, "{report}");

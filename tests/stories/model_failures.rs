@@ -45,7 +45,7 @@ async fn fails_within(world: &World, hasty: &Running, script: Script, code: &str
 async fn it_refuses_the_key() {
     let world = World::new().await;
     let script = Script::refused();
-    fails(&world, script, "llm_error").await;
+    fails(&world, script, "configuration_error").await;
 }
 
 /// Attempt and status of each call, from the log, once it has this many.
