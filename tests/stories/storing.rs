@@ -224,6 +224,8 @@ async fn an_instance_that_must_stop_while_its_database_is_silent_tells_its_reade
     let (status, (reply, took)) = tokio::join!(stopping, told);
     assert!(status.unwrap().success());
     assert_eq!(reply.error(), (500, "internal_error".into()));
+    // Its question is stored, and can be asked again there.
+    assert!(reply.json()["session_id"].is_string(), "{reply:?}");
     // The platform kills the process after about half a second; this machine may be busy.
     assert!(took < Duration::from_millis(800), "{took:?}");
     let ended = began.elapsed();
