@@ -21,7 +21,7 @@ use crate::pseudonym::Network;
 use crate::reader::Reader;
 
 pub use limits::{Pace, Refusal, Scope, Terms};
-pub use places::{Places, TurnPlace};
+pub use places::{Places, ReadPlace, TurnPlace};
 pub use reads::Reads;
 
 /// The most refusals that are remembered, of about 112 bytes each.

@@ -59,9 +59,8 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
             };
             return Ok(json(StatusCode::OK, &health));
         }
-        if let Ok(ready) = app.ready() {
-            ready.admit_read(call.address)?;
-        }
+        let ready = app.ready().ok();
+        let _place = ready.map(|it| it.reading(call.address)).transpose()?;
         let settings = if app.ready().is_ok() { "ok" } else { "failed" };
         let database = check_database(&app).await;
         let healthy = settings == "ok" && database == "ok";

@@ -37,8 +37,7 @@ struct Message {
 /// `GET /chat`, with `?before=…`: a page of the conversation, oldest message first.
 pub(super) async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
     let ready = app.ready()?;
-    ready.admit_read(call.address)?;
-    let database = &ready.database;
+    let database = ready.reading(call.address)?;
     let conversation = conversation(call)?.ok_or_else(Failure::no_conversation)?;
     let before = match call.parameter("before") {
         None => None,
@@ -46,7 +45,8 @@ pub(super) async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
             Failure::wrong("before", "must be the id of a message of the conversation")
         })?),
     };
-    let messages = session::read(database, conversation, Reader::of(&call.headers), before).await?;
+    let messages =
+        session::read(&database, conversation, Reader::of(&call.headers), before).await?;
     let messages = messages.ok_or_else(Failure::no_conversation)?.into_iter();
     let messages = messages.map(|message| Message {
         id: message.id,
@@ -72,10 +72,9 @@ pub(super) async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
 /// none any more.
 pub(super) async fn forget(app: &App, call: &Call) -> Result<Reply, Failure> {
     let ready = app.ready()?;
-    ready.admit_read(call.address)?;
-    let database = &ready.database;
+    let database = ready.reading(call.address)?;
     if let Some(conversation) = conversation(call)? {
-        session::forget(database, conversation, Reader::of(&call.headers)).await?;
+        session::forget(&database, conversation, Reader::of(&call.headers)).await?;
     }
     let mut reply = Response::new(empty());
     *reply.status_mut() = StatusCode::NO_CONTENT;
