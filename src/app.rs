@@ -3,6 +3,7 @@
 //! Made at boot, whatever the environment holds; nothing connects before it is needed.
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -15,7 +16,7 @@ use crate::cors::Origins;
 use crate::database::Database;
 use crate::error::{Code, Failure};
 use crate::guard::places::{descriptor_limit, raise_descriptor_limit};
-use crate::guard::{Guard, Places, Reads, Terms};
+use crate::guard::{Guard, Places, ReadPlace, Reads, Terms};
 use crate::llm::Model;
 use crate::retrieval::Library;
 
@@ -44,6 +45,22 @@ pub struct Ready {
     pub reads: Reads,
     /// What the instance remembers of refusals, and whether it has room for a turn.
     pub guard: Guard,
+    places: Places,
+}
+
+/// The database, for a request that is no turn, and the place that it holds meanwhile.
+#[derive(Debug)]
+pub struct Reading<'a> {
+    database: &'a Database,
+    _place: ReadPlace,
+}
+
+impl Deref for Reading<'_> {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        self.database
+    }
 }
 
 impl Ready {
@@ -51,10 +68,15 @@ impl Ready {
     ///
     /// # Errors
     ///
-    /// 429 `rate_limited` when its network has sent too many of them.
-    pub fn admit_read(&self, address: Option<IpAddr>) -> Result<(), Failure> {
+    /// 429 `rate_limited` when its network has sent too many of them, 503 `overloaded` when too many
+    /// are under way.
+    pub fn reading(&self, address: Option<IpAddr>) -> Result<Reading<'_>, Failure> {
         let network = caller::network(address, &self.settings.pseudonyms, Utc::now());
-        self.reads.admit(network)
+        self.reads.admit(network)?;
+        Ok(Reading {
+            database: &self.database,
+            _place: self.places.read()?,
+        })
     }
 }
 
@@ -96,6 +118,7 @@ impl App {
             reads: Reads::new(settings.rate_limits.reads_per_minute),
             // The call to the model, and beside it the one for a verdict.
             guard: Guard::new(places.clone(), if settings.moderation { 2 } else { 1 }),
+            places: places.clone(),
             settings,
         });
         let (stop, _) = watch::channel(None);

@@ -117,8 +117,8 @@ impl Asked {
         let conversation = conversation(&thread_id)?;
         let item = item_id.parse().map_err(|_| no_item())?;
         let stream = Stream::of_retry();
-        let database = self.database()?;
-        let stored = owned::message(database, &reader, conversation, item).await;
+        // Its place is given back before the turn begins.
+        let stored = owned::message(&*self.database()?, &reader, conversation, item).await;
         let (message, selected_text) = match stored {
             Ok(Some((Author::User, message, passage))) => (message, passage),
             Ok(Some((Author::Assistant, ..))) => {

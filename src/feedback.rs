@@ -27,13 +27,13 @@ pub const ROUTE: Route = Route {
 fn handler(app: Arc<App>, mut call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
     Box::pin(async move {
         let ready = app.ready()?;
-        ready.admit_read(call.address)?;
+        let database = ready.reading(call.address)?;
         let judged = Judged::parse(&call.take_body())?;
         let (Some(conversation), Some(answer)) = (judged.conversation, judged.answer) else {
             return Err(no_answer());
         };
-        let (database, reader) = (&ready.database, Reader::of(&call.headers));
-        if session::judge_answer(database, reader, conversation, answer, judged.feedback).await? {
+        let reader = Reader::of(&call.headers);
+        if session::judge_answer(&database, reader, conversation, answer, judged.feedback).await? {
             Ok(no_content())
         } else {
             Err(no_answer())

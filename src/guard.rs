@@ -25,7 +25,7 @@ use answering::Requests;
 
 pub use answering::Answering;
 pub use limits::{Pace, Refusal, Scope, Terms};
-pub use places::{Places, TurnPlace};
+pub use places::{Places, ReadPlace, TurnPlace};
 pub use reads::Reads;
 
 /// The most refusals that are remembered, of about 112 bytes each.

@@ -111,7 +111,7 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
             Ok(ready) => ready,
             Err(problems) => return Ok(report(&call, Checks::unset(problems), None)),
         };
-        ready.admit_read(call.address)?;
+        let _place = ready.reading(call.address)?;
         let database = check_database(ready).await;
         let model = match call.parameter("model").as_deref() {
             Some("1") => Some(ready.model.check().await),

@@ -27,7 +27,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::util::SubscriberInitExt;
 use vercel_runtime::LogContext;
 
-pub use writer::{leave_room_in, written};
+pub use writer::{leave_room_in, may_end, written};
 
 use crate::error::milliseconds;
 use crate::http::{Refused, Reply};

@@ -26,6 +26,7 @@ use futures_util::future::maybe_done;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{sleep, timeout};
 use tracing::{Instrument, Span};
+use uuid::Uuid;
 
 use crate::app::{App, Ready};
 use crate::background::Background;
@@ -107,16 +108,17 @@ fn admit(app: &App, ask: &Ask) -> Result<TurnPlace, Failure> {
 fn start(app: Arc<App>, ask: Ask, place: TurnPlace, background: &Background) -> Receiver<Event> {
     let (events, listener) = mpsc::channel(WAITING_EVENTS);
     let turn = async move {
-        let mut open = None;
-        let run = AssertUnwindSafe(run(&app, &ask, &events, &mut open)).catch_unwind();
+        let (mut stored_in, mut open) = (None, None);
+        let run =
+            AssertUnwindSafe(run(&app, &ask, &events, &mut stored_in, &mut open)).catch_unwind();
         let last = tokio::select! {
             biased;
             ended = run => match ended {
                 Ok(Ok(last)) => last,
                 Ok(Err(failure)) => Some(Event::Failed(failure)),
-                Err(_) => Some(Event::Failed(panicked())),
+                Err(_) => Some(Event::Failed(within(stored_in, panicked()))),
             },
-            () = app.stopping(STOP_WORK) => Some(Event::Failed(cut_off())),
+            () = app.stopping(STOP_WORK) => Some(Event::Failed(within(stored_in, cut_off()))),
         };
         if let Some(last) = last {
             tell(&app, &events, last).await;
@@ -133,6 +135,14 @@ fn start(app: Arc<App>, ask: Ask, place: TurnPlace, background: &Background) -> 
     listener
 }
 
+/// The failure of a turn that may have begun: its question can be asked again there.
+fn within(conversation: Option<Uuid>, failure: Failure) -> Failure {
+    match conversation {
+        Some(conversation) => failure.in_session(conversation),
+        None => failure,
+    }
+}
+
 /// Sends the last event, and stays until the response is written: the platform may freeze the
 /// instance as soon as this task has ended.
 async fn tell(app: &App, events: &Sender<Event>, last: Event) {
@@ -146,18 +156,21 @@ async fn tell(app: &App, events: &Sender<Event>, last: Event) {
         }
     };
     tokio::select! {
+        // Said in any case: on a busy machine the time may be over before this is reached.
+        biased;
         () = told => {}
         () = sleep(FAREWELL) => {}
         () = app.stopping(STOP_LIMIT) => {}
     }
 }
 
-/// The recipe. Returns the last event, if anybody is there to hear it; leaves a turn in `open` that
-/// is still to be ended.
+/// The recipe. Returns the last event, if anybody is there to hear it; says in `stored_in` which
+/// conversation has the question, and leaves a turn in `open` that is still to be ended.
 async fn run(
     app: &App,
     ask: &Ask,
     events: &Sender<Event>,
+    stored_in: &mut Option<Uuid>,
     open: &mut Option<Open>,
 ) -> Result<Option<Event>, Failure> {
     let ready = app.ready()?;
@@ -196,6 +209,7 @@ async fn run(
     };
     Span::current().record("session_id", tracing::field::display(turn.conversation));
     let answering = ask.key.as_ref().map(|key| ready.guard.answering(key));
+    *stored_in = Some(turn.conversation);
     // A reader who has left is noticed below, while the model is waited for.
     let _ = events.send(Event::question_stored(&turn)).await;
 

@@ -41,8 +41,7 @@ struct Message {
 /// `GET /chat`, with `?before=…`: a page of the conversation, oldest message first.
 pub(super) async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
     let ready = app.ready()?;
-    ready.admit_read(call.address)?;
-    let database = &ready.database;
+    let database = ready.reading(call.address)?;
     let conversation = conversation(call)?.ok_or_else(Failure::no_conversation)?;
     let before = match call.parameter("before") {
         None => None,
@@ -50,7 +49,8 @@ pub(super) async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
             Failure::wrong("before", "must be the id of a message of the conversation")
         })?),
     };
-    let messages = session::read(database, conversation, Reader::of(&call.headers), before).await?;
+    let messages =
+        session::read(&database, conversation, Reader::of(&call.headers), before).await?;
     let messages = messages.ok_or_else(Failure::no_conversation)?.into_iter();
     let messages = messages.map(|message| Message {
         id: message.id,
@@ -75,8 +75,7 @@ pub(super) async fn read(app: &App, call: &Call) -> Result<Reply, Failure> {
 /// `DELETE /chat`: stops an answer if it names a request by its key, else forgets a conversation.
 pub(super) async fn delete(app: &App, call: &Call) -> Result<Reply, Failure> {
     let ready = app.ready()?;
-    ready.admit_read(call.address)?;
-    let database = &ready.database;
+    let database = ready.reading(call.address)?;
     match idempotency::hash(&call.headers)? {
         Some(_) if session_id(call).is_some() => {
             return Err(Failure::wrong(
@@ -84,8 +83,8 @@ pub(super) async fn delete(app: &App, call: &Call) -> Result<Reply, Failure> {
                 "stops an answer: send it without the session id that deletes a conversation",
             ));
         }
-        Some(key) => stop(database, &key).await?,
-        None => forget(database, call).await?,
+        Some(key) => stop(&database, &key).await?,
+        None => forget(&database, call).await?,
     }
     Ok(no_content())
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::show;
 use super::wire::{self, Empty, Item, Order, Page, Paging, Thread};
 use super::{Asked, conversation, parse};
-use crate::database::Database;
+use crate::app::Reading;
 use crate::error::Failure;
 use crate::http::{Reply, json};
 use crate::session;
@@ -25,10 +25,8 @@ const MAX_ID_CHARS: usize = 100;
 
 impl Asked {
     /// The database, for a request that is no turn.
-    pub(super) fn database(&self) -> Result<&Database, Failure> {
-        let ready = self.app.ready()?;
-        ready.admit_read(self.call.address)?;
-        Ok(&ready.database)
+    pub(super) fn database(&self) -> Result<Reading<'_>, Failure> {
+        self.app.ready()?.reading(self.call.address)
     }
 
     pub(super) async fn get_by_id(self, params: Value) -> Result<Reply, Failure> {
@@ -62,7 +60,7 @@ impl Asked {
             };
         };
         let database = self.database()?;
-        let found = there(owned::list(database, &reader, part).await?)?;
+        let found = there(owned::list(&database, &reader, part).await?)?;
         let threads = found.rows.into_iter().map(show::thread).collect();
         let threads = show::page(threads, found.has_more, |thread: &Thread| thread.id);
         Ok(json(StatusCode::OK, &threads))
@@ -77,7 +75,7 @@ impl Asked {
         }
         let (reader, id) = (self.reader()?, conversation(&thread_id)?);
         let database = self.database()?;
-        let renamed = owned::rename(database, &reader, id, title).await?;
+        let renamed = owned::rename(&database, &reader, id, title).await?;
         let renamed = renamed.ok_or_else(Failure::no_conversation)?;
         Ok(json(StatusCode::OK, &show::thread(renamed)))
     }
@@ -85,7 +83,7 @@ impl Asked {
     pub(super) async fn delete(self, params: Value) -> Result<Reply, Failure> {
         let wire::ThreadId { thread_id } = parse(params)?;
         if let (Some(reader), Ok(id)) = (self.reader, thread_id.parse()) {
-            owned::delete(self.database()?, &reader, id).await?;
+            owned::delete(&*self.database()?, &reader, id).await?;
         }
         Ok(json(StatusCode::OK, &Empty {}))
     }
@@ -102,7 +100,7 @@ impl Asked {
         }
         let (reader, id) = (self.reader()?, conversation(&feedback.thread_id)?);
         let database = self.database()?;
-        if session::judge_items(database, &reader, id, items, feedback.kind).await? {
+        if session::judge_items(&database, &reader, id, items, feedback.kind).await? {
             Ok(json(StatusCode::OK, &Empty {}))
         } else {
             Err(Failure::no_conversation())
@@ -116,7 +114,7 @@ impl Asked {
     ) -> Result<(Conversation, Page<Item>), Failure> {
         let (reader, id) = (self.reader()?, conversation(thread_id)?);
         let database = self.database()?;
-        let (found, messages) = there(owned::read(database, &reader, id, part).await?)?;
+        let (found, messages) = there(owned::read(&database, &reader, id, part).await?)?;
         let items = messages.rows.into_iter().map(|row| show::item(id, row));
         Ok((
             found,

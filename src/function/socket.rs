@@ -1,8 +1,8 @@
 //! The platform's socket, which the runtime opens and keeps to itself.
 //!
 //! The runtime writes to it when an invocation ends, on the thread that serves everybody: if it is
-//! full, that thread waits. So it is made as large as the system allows, and the log is told to leave
-//! most of it free.
+//! full, that thread waits. So it is made as large as the system allows, and `telemetry` is told to
+//! leave most of it free.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;

@@ -29,6 +29,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it waits between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long an instance that is being stopped waits for its invocations to end: even on a busy machine,
+/// its turns take much less.
+const UNHEARD: Duration = Duration::from_secs(2);
+
 /// What the turns of an instance that is being stopped may still need, while nothing listens.
 const STOP_LIMIT: Duration = Duration::from_millis(450);
 
@@ -40,7 +44,11 @@ const STOP_LIMIT: Duration = Duration::from_millis(450);
 pub(super) async fn run(route: &'static Route, app: Arc<App>) -> Result<(), Error> {
     let mut failing: Option<Instant> = None;
     loop {
-        let (listened, ended) = listen(route, &app).await;
+        let (listened, ended) = tokio::select! {
+            listened = listen(route, &app) => listened,
+            // The turns have ended by then, but a platform that does not read cannot be told so.
+            () = app.stopping(UNHEARD) => return Ok(()),
+        };
         let Err(error) = ended else { return Ok(()) };
         // The places are counted, but the system may run out of something else, or another part of
         // the process of descriptors. The runtime has then let go of its port, not of the turns.
@@ -152,14 +160,14 @@ impl Service<(AppState, Request)> for Door {
         let background = Background::new(move |work| {
             state.wait_until(async {
                 work.await;
-                telemetry::written().await;
+                telemetry::may_end().await;
             });
         });
         let (route, app) = (self.route, Arc::clone(&self.app));
         Box::pin(async move {
             // Never an `Err`: the runtime would send its text to the client, unescaped.
             let reply = serve(route, app, request, background, sink).await;
-            ending.wait_until(telemetry::written());
+            ending.wait_until(telemetry::may_end());
             Ok(reply.map(ResponseBody))
         })
     }

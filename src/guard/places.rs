@@ -2,7 +2,8 @@
 //!
 //! A process that has no descriptor left can neither accept a client nor reach the model or the
 //! database. So each client's connection is counted, whatever it asks, and with each turn the
-//! connections that it opens to the model. Where the served ones end, some room is left to refuse
+//! connections that it opens to the model. Requests that are no turns, which cost whoever sends them
+//! nothing, hold at most a quarter of the places. Where the served ones end, some room is left to refuse
 //! in; where that ends, too, nobody is accepted until somebody leaves. What an instance needs to
 //! finish, its database, its log, is never given away.
 
@@ -22,6 +23,10 @@ const OVERLOADED_WAIT: Duration = Duration::from_secs(2);
 /// What an idle instance has open, its database apart: standard streams, event loop, signals,
 /// listener, the platform's socket, the search's two connections; 14 were counted.
 const OWN: usize = 20;
+
+/// The most requests at once that are no turns, where there are descriptors for more: what the
+/// database does not answer soon would wait longer than a reader does.
+const READS: usize = 256;
 
 /// Where a process has no limit, or a huge one.
 const PLENTY: usize = 1 << 20;
@@ -62,6 +67,9 @@ struct Inner {
     /// Descriptors of clients' connections, and of those that turns may open.
     taken: AtomicUsize,
     turns: AtomicUsize,
+    /// Requests that are no turns, and the most of them.
+    reads: AtomicUsize,
+    most_reads: usize,
     /// The most that are served.
     served: usize,
     /// The most that are accepted; those above `served` are refused.
@@ -85,10 +93,13 @@ impl Places {
         let kept = OWN + database + idle_connections(descriptor_limit) + spare;
         let refused = (descriptor_limit / 16).clamp(2, 256);
         let accepted = descriptor_limit.saturating_sub(kept).max(2 * refused);
+        let served = accepted - refused;
         Self(Arc::new(Inner {
             taken: AtomicUsize::new(0),
             turns: AtomicUsize::new(0),
-            served: accepted - refused,
+            reads: AtomicUsize::new(0),
+            most_reads: (served / 4).clamp(1, READS),
+            served,
             accepted,
             room: AtomicWaker::new(),
         }))
@@ -154,6 +165,19 @@ impl Places {
         Ok(place)
     }
 
+    /// A place for a request that is no turn and needs the database.
+    ///
+    /// # Errors
+    ///
+    /// 503 `overloaded` when as many are under way as may be beside turns.
+    pub fn read(&self) -> Result<ReadPlace, Failure> {
+        let place = ReadPlace(self.clone());
+        if self.0.reads.fetch_add(1, Ordering::Relaxed) >= self.0.most_reads {
+            return Err(overloaded());
+        }
+        Ok(place)
+    }
+
     fn take(&self, count: usize) -> Place {
         self.0.taken.fetch_add(count, Ordering::Relaxed);
         Place {
@@ -195,6 +219,16 @@ impl Drop for TurnPlace {
     }
 }
 
+/// A place among the requests that are no turns; dropping it makes room.
+#[derive(Debug)]
+pub struct ReadPlace(Places);
+
+impl Drop for ReadPlace {
+    fn drop(&mut self) {
+        self.0.0.reads.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 fn overloaded() -> Failure {
     let message = "Many readers are asking right now. Please try again in a few seconds.";
     Failure::new(Code::Overloaded, message).retry_after(OVERLOADED_WAIT)
@@ -231,12 +265,24 @@ mod tests {
     }
 
     #[test]
+    fn reads_leave_room_for_turns_and_make_room_for_each_other() {
+        for (limit, most) in [(1024, 218), (PLENTY, READS)] {
+            let places = Places::of(limit, 4);
+            let reads: Vec<_> = std::iter::from_fn(|| places.read().ok()).collect();
+            assert_eq!(reads.len(), most);
+            assert!(places.turn(0, 1).is_ok());
+            drop(reads);
+            assert!(places.read().is_ok());
+        }
+    }
+
+    #[test]
     fn some_are_served_whatever_the_limit_is() {
         for limit in [0, 16, 64, 1024, PLENTY] {
             let places = Places::of(limit, 4);
             let client = places.connect();
             assert!(
-                places.admit().is_ok() && places.turn(0, 1).is_ok(),
+                places.admit().is_ok() && places.read().is_ok() && places.turn(0, 1).is_ok(),
                 "{limit}"
             );
             drop(client);

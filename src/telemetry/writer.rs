@@ -11,9 +11,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::Level;
 
 use super::{Sink, opening};
@@ -23,6 +23,9 @@ const WAITING: usize = 1024;
 
 /// How long the end of a request or of the process waits for its lines.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How often the end of an invocation looks whether the platform reads again.
+const LOOK: Duration = Duration::from_millis(100);
 
 static QUEUE: OnceLock<SyncSender<Message>> = OnceLock::new();
 static DROPPED: AtomicU64 = AtomicU64::new(0);
@@ -63,9 +66,18 @@ pub async fn written() {
     }
 }
 
+/// Waits until an invocation may end: its lines are written, and its end, which the runtime writes to
+/// the platform's socket from the thread that serves everybody, will not have to wait there. So where
+/// the platform does not read, invocations stay open, and no reader notices.
+pub async fn may_end() {
+    written().await;
+    while socket().is_some_and(|it| !has_room(&it, Some(&Timespec::default()))) {
+        sleep(LOOK).await;
+    }
+}
+
 /// Names the platform's socket, to which lines go that have a sink: from now on they wait while it
-/// is more than a quarter full. The thread that serves writes to it, too, when an invocation ends,
-/// and the rest is left to that.
+/// is more than a quarter full, and so do the ends of invocations.
 pub fn leave_room_in(socket: OwnedFd) {
     *SOCKET.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(socket));
 }
@@ -87,6 +99,18 @@ fn write_all(messages: &Receiver<Message>) {
     }
 }
 
+fn socket() -> Option<Arc<OwnedFd>> {
+    let socket = SOCKET.lock().unwrap_or_else(PoisonError::into_inner);
+    socket.clone()
+}
+
+/// Whether at most a quarter of a socket is full, which is when the kernel calls a Unix socket
+/// writable; waits for that, without a limit where there is none. One that has failed has room: who
+/// writes to it will see.
+fn has_room(socket: &OwnedFd, limit: Option<&Timespec>) -> bool {
+    poll(&mut [PollFd::new(socket, PollFlags::OUT)], limit) != Ok(0)
+}
+
 fn notice(dropped: u64) -> String {
     let start = opening(Level::WARN);
     format!(
@@ -100,13 +124,8 @@ fn write(sink: &Sink, level: Level, line: &str) {
         let _ = writeln!(std::io::stdout().lock(), "{line}");
         return;
     };
-    let socket = SOCKET
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
-    if let Some(socket) = socket {
-        // The kernel calls a Unix socket writable up to a quarter of its buffer.
-        let _ = poll(&mut [PollFd::new(&socket, PollFlags::OUT)], None);
+    if let Some(socket) = socket() {
+        has_room(&socket, None);
     }
     match level {
         Level::ERROR => sink.error(line),

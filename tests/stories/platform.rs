@@ -186,3 +186,57 @@ async fn a_host_that_does_not_read_holds_up_no_turn() {
     read.send(()).unwrap();
     host.ended("turn 199").await;
 }
+
+/// Sends so many requests with ids so long that the socket does not hold their ends; each is answered.
+/// Returns the id of the last.
+async fn more_than_the_socket_holds(chat: &Running) -> String {
+    const LENGTH: usize = 16 * 1024;
+    let most = std::fs::read_to_string("/proc/sys/net/core/wmem_max").unwrap();
+    // The kernel doubles what is asked for, which is 8 MiB at most.
+    let holds = 2 * most.trim().parse::<usize>().unwrap().min(8 << 20);
+    let long = "x".repeat(LENGTH);
+    let mut id = String::new();
+    for i in 0..holds / LENGTH + 50 {
+        id = format!("{i} {long}");
+        let request = chat.request(reqwest::Method::GET, "/chat");
+        let headers = invocation(&id);
+        let request = headers.into_iter().fold(request, |request, (name, value)| {
+            request.header(name, value)
+        });
+        let reply = tokio::time::timeout(Duration::from_secs(5), Reply::of(request));
+        let reply = reply.await.unwrap_or_else(|_| panic!("reader {i} waits"));
+        assert_eq!(reply.status, 400);
+    }
+    id
+}
+
+/// The runtime says on the socket that an invocation has ended, from the thread that serves everybody.
+#[tokio::test]
+async fn a_host_that_reads_no_end_of_an_invocation_holds_up_no_reader_either() {
+    let (read, begin) = oneshot::channel();
+    let host = Host::reading("endless", async { drop(begin.await) });
+    let (_world, host, chat) = on_platform_of(host).await;
+    let last = more_than_the_socket_holds(&chat).await;
+    read.send(()).unwrap();
+    host.ended(&last).await;
+}
+
+#[tokio::test]
+async fn an_instance_whose_host_reads_nothing_ends_in_time() {
+    let (_read, begin) = oneshot::channel::<()>();
+    let host = Host::reading("deaf", async { drop(begin.await) });
+    let (world, _host, chat) = on_platform_of(host).await;
+    more_than_the_socket_holds(&chat).await;
+    world.model.next(held_halfway());
+    let mut stream = chat
+        .stream_with(&json!({ "message": "hi" }), &invocation("one"))
+        .await;
+    stream.text("At ").await;
+    let ended = chat.function.terminate(Duration::from_secs(10)).await;
+    assert!(ended.unwrap().success());
+    let states = world
+        .database
+        .rows("select state from messages order by seq")
+        .await;
+    assert_eq!(states, [["complete"], ["cancelled"]]);
+}

@@ -47,7 +47,7 @@ async fn a_crowd_of_reads_holds_up_no_answer_and_no_question() {
     proxy.fault(Fault::Delay(Duration::from_millis(20)));
     // More than so few places can serve in the time that one waits for a place.
     let mut crowd = JoinSet::new();
-    for _ in 0..300 {
+    for _ in 0..200 {
         let path = format!("/chat?session_id={UNKNOWN}");
         let read = chat.request(Method::GET, &path);
         crowd.spawn(async move {
@@ -70,6 +70,30 @@ async fn a_crowd_of_reads_holds_up_no_answer_and_no_question() {
     );
     crowd.shutdown().await;
     assert_eq!(world.database.counts().await, (25, 50));
+}
+
+#[tokio::test]
+async fn reads_that_wait_leave_room_for_questions() {
+    let (world, proxy) = World::behind_proxy().await;
+    let chat = world.chat_after("ulimit -n 256").await;
+    chat.ask("before").await.field("response");
+    proxy.fault(Fault::Delay(Duration::from_millis(400)));
+    // Nearly as many as the instance serves at all, and it takes seconds to answer them.
+    let path = format!("/chat?session_id={UNKNOWN}");
+    let mut reads: JoinSet<_> = (0..190)
+        .map(|_| Reply::of(chat.request(Method::GET, &path)))
+        .collect();
+    let refused = reads.join_next().await.unwrap().unwrap();
+    assert_eq!(refused.error(), (503, "overloaded".into()));
+    let question = |i| {
+        let body = json!({ "message": format!("question {i}") });
+        Reply::of(chat.request(Method::POST, "/chat").json(&body))
+    };
+    let turns: JoinSet<_> = (0..8).map(question).collect();
+    for reply in turns.join_all().await {
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    reads.shutdown().await;
 }
 
 #[tokio::test]
@@ -224,6 +248,8 @@ async fn an_instance_that_must_stop_while_its_database_is_silent_tells_its_reade
     let (status, (reply, took)) = tokio::join!(stopping, told);
     assert!(status.unwrap().success());
     assert_eq!(reply.error(), (500, "internal_error".into()));
+    // Its question is stored, and can be asked again there.
+    assert!(reply.json()["session_id"].is_string(), "{reply:?}");
     // The platform kills the process after about half a second; this machine may be busy.
     assert!(took < Duration::from_millis(800), "{took:?}");
     let ended = began.elapsed();

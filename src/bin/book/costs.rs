@@ -83,7 +83,7 @@ fn text(days: &[Day], asked: i32) -> String {
 }
 
 fn line(day: &Day) -> String {
-    let each = each(day).map_or("".into(), |each| format!("{:.4}", dollars(each)));
+    let each = each(day).map_or(String::new(), |each| format!("{:.4}", dollars(each)));
     let line = format!(
         "{:<10}  {:>7}  {:>17}  {:>9.4}  {each:>9}",
         day.day,
