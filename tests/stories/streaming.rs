@@ -136,7 +136,7 @@ async fn what_goes_wrong_before_the_first_word_is_an_ordinary_error() {
     assert_eq!(reply.error(), (400, "invalid_request".into()));
     world.model.next(Script::refused());
     let reply = chat.post_with(&question(), accept).await;
-    assert_eq!(reply.error(), (500, "llm_error".into()));
+    assert_eq!(reply.error(), (500, "configuration_error".into()));
     world.model.next(Script::begin().done());
     let reply = chat.post_with(&question(), accept).await;
     assert_eq!(reply.error(), (500, "llm_error".into()));

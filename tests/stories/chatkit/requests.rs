@@ -172,6 +172,7 @@ async fn a_preflight_tells_a_page_elsewhere_what_the_widget_may_send() {
         "idempotency-key",
         "x-page",
         "x-session-id",
+        "x-when-left",
     ];
     assert_eq!(words("access-control-allow-headers", &reply), expected);
     let reply = preflight("https://evil.example").await;
