@@ -1,13 +1,12 @@
-// <textbook-chat>: a book's chat in one tag. Owns the element's name and methods, and that all
-// modules of a page are of one version.
+// <textbook-chat>: owns the element's name and methods, and that a page gets modules of one version.
 (() => {
   const VERSION = 'dev';
   const NAME = 'textbook-chat';
   const script = document.currentScript ?? document.querySelector('script[src*="widget.js"]');
   if (!script || customElements.get(NAME)) return;
   const { src, dataset } = script;
-  let added; // the element that this script puts into the page
-  let current; // the one that works: the page's own, or else that one
+  let added; // by this script
+  let current; // the page's own, or else that one
 
   customElements.define(NAME, class extends HTMLElement {
     #mounted;
@@ -28,10 +27,10 @@
       }
       current = this;
       this.#mounted ??= this.#mount(VERSION).catch(() => this.#recover(VERSION));
-      this.#mounted.catch(() => {}); // whoever calls a method is told
+      this.#mounted.catch(() => {}); // no error of the page's
     }
 
-    // A site's router may empty the body: what this script has put there goes back into it.
+    // A router may empty the body: what this script has put there goes back.
     disconnectedCallback() {
       setTimeout(() => {
         if (this.isConnected || current !== this) return;
@@ -44,8 +43,8 @@
 
     async #mount(version, again = '') {
       const url = new URL(`widget/${version}/element.js`, src).href;
-      if (again) await fetch(url, { cache: 'reload' }); // the browser may have kept a 404
-      const { mount } = await import(url + again); // and the page that it failed
+      if (again) await fetch(url, { cache: 'reload' }); // a 404 may be kept
+      const { mount } = await import(url + again);
       const option = (name) => this.getAttribute(name) ?? dataset[name];
       return this.#chat = mount(this, {
         api: new URL(option('api') || 'chat', src).href,
@@ -55,7 +54,7 @@
       });
     }
 
-    // Modules are gone with an older deployment, or could not be fetched.
+    // Modules are gone, or could not be fetched.
     async #recover(old) {
       const text = await (await fetch(src, { cache: 'reload' })).text();
       const version = /VERSION = '(\w+)'/.exec(text)?.[1] ?? old;

@@ -151,6 +151,15 @@ impl App {
         }
     }
 
+    /// What a turn works with, or what is wrong with the settings.
+    ///
+    /// # Errors
+    ///
+    /// While a setting is missing or malformed.
+    pub fn settled(&self) -> Result<&Ready, &Problems> {
+        self.ready.as_ref()
+    }
+
     /// What a turn works with.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The route `/chat`: ask, read a conversation again, forget it.
+//! The route `/chat`: ask, stop an answer, read a conversation again, forget it.
 //!
 //! The turn itself is in [`crate::turn`]; here its events become a response, whole as JSON or piece
 //! by piece (`stream`). Conversations are read and forgotten, and answers stopped, in `keeping`.

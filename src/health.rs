@@ -1,7 +1,9 @@
 //! Whether the function runs, and whether it could answer.
 //!
-//! `GET /health` touches nothing, so that a monitor wakes no database. `GET /health?check=ready`
-//! also checks the settings and asks the database whether it has what this version calls.
+//! `GET /health` touches nothing, so that a monitor wakes no database. `GET /health?check=ready` says
+//! all that is missing, in the order in which an owner mends it: settings, the database and what this
+//! version calls there, the model if that is asked for, the index of the book. No value of a setting is
+//! told.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -12,12 +14,14 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 use tokio_postgres::types::Type;
 
-use crate::app::App;
-use crate::config::Settings;
+use crate::app::{App, Ready};
+use crate::book::active;
+use crate::config::Problems;
 use crate::database::functions::{self, Functions};
 use crate::database::{Parameter, Statement};
 use crate::error::{Failure, chain};
 use crate::http::{Call, Reply, Route, json};
+use crate::time::timestamp;
 
 /// `GET /health`
 pub const ROUTE: Route = Route {
@@ -51,12 +55,44 @@ struct Book {
     title: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
+    /// With text, in the index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pages: Option<u64>,
+    /// When they were last compared with the book.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_at: Option<String>,
 }
 
+/// `ok`, or what is wrong and what to do.
 #[derive(Serialize)]
 struct Checks {
-    settings: &'static str,
+    settings: Cow<'static, str>,
     database: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<Cow<'static, str>>,
+    /// Not there without a book.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    book: Option<Cow<'static, str>>,
+}
+
+impl Checks {
+    /// While settings are wrong, nothing else can be looked at.
+    fn unset(problems: &Problems) -> Self {
+        Self {
+            settings: problems.to_string().into(),
+            database: "unknown".into(),
+            model: None,
+            book: None,
+        }
+    }
+
+    /// Whether a question could be answered. Without an index, it is answered without the book.
+    fn are_enough(&self) -> bool {
+        let model = self.model.as_deref();
+        self.settings == "ok"
+            && self.database == "ok"
+            && model.is_none_or(|it| it == "ok" || it.starts_with("unknown"))
+    }
 }
 
 fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
@@ -71,48 +107,44 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
             };
             return Ok(json(StatusCode::OK, &health));
         }
-        if let Ok(ready) = app.ready() {
-            ready.admit_read(call.address)?;
-        }
-        let settings = if app.ready().is_ok() { "ok" } else { "failed" };
-        let database = check_database(&app).await;
-        let healthy = settings == "ok" && database == "ok";
-        let (status, word) = if healthy {
-            (StatusCode::OK, "healthy")
-        } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "unhealthy")
+        let ready = match app.settled() {
+            Ok(ready) => ready,
+            Err(problems) => return Ok(report(&call, Checks::unset(problems), None)),
         };
-        let checks = Some(Checks { settings, database });
-        Ok(json(
-            status,
-            &Health {
-                status: word,
-                checks,
-                // So that an owner behind a proxy can see whose it is: theirs, or the proxy's.
-                client_address: call.address,
-                book: app.ready().ok().map(|ready| Book::of(&ready.settings)),
-            },
-        ))
+        ready.admit_read(call.address)?;
+        let database = check_database(ready).await;
+        let model = match call.parameter("model").as_deref() {
+            Some("1") => Some(ready.model.check().await),
+            _ => None,
+        };
+        let (book, index) = check_book(ready, database == "ok").await;
+        let checks = Checks {
+            settings: "ok".into(),
+            database,
+            model,
+            book: index,
+        };
+        Ok(report(&call, checks, Some(book)))
     })
 }
 
-impl Book {
-    fn of(settings: &Settings) -> Self {
-        Self {
-            title: settings.book_title.clone(),
-            url: settings
-                .book
-                .base
-                .as_ref()
-                .map(|base| base.url().to_string()),
-        }
-    }
+fn report(call: &Call, checks: Checks, book: Option<Book>) -> Reply {
+    let (status, word) = if checks.are_enough() {
+        (StatusCode::OK, "healthy")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "unhealthy")
+    };
+    let health = Health {
+        status: word,
+        checks: Some(checks),
+        // So that an owner behind a proxy can see whose it is: theirs, or the proxy's.
+        client_address: call.address,
+        book,
+    };
+    json(status, &health)
 }
 
-async fn check_database(app: &App) -> Cow<'static, str> {
-    let Ok(ready) = app.ready() else {
-        return "unknown".into();
-    };
+async fn check_database(ready: &Ready) -> Cow<'static, str> {
     let schema = Functions::current().schema();
     let parameters: [Parameter<'_>; 1] = [(&schema, Type::TEXT)];
     match ready.database.query(&CHECK, &parameters).await {
@@ -124,7 +156,42 @@ async fn check_database(app: &App) -> Cow<'static, str> {
         }
         Err(error) => {
             tracing::warn!(cause = chain(&error), "the database is not ready");
-            "failed".into()
+            "failed: it cannot be reached (DATABASE_URL); the log says why".into()
         }
     }
+}
+
+/// The book, and what is wrong with its index.
+async fn check_book(ready: &Ready, has_database: bool) -> (Book, Option<Cow<'static, str>>) {
+    let settings = &ready.settings;
+    let mut book = Book {
+        title: settings.book_title.clone(),
+        url: None,
+        pages: None,
+        read_at: None,
+    };
+    let Some(base) = &settings.book.base else {
+        return (book, None);
+    };
+    let url = base.url().to_string();
+    let index = if has_database {
+        Some(active(&ready.database, &url).await)
+    } else {
+        None
+    };
+    book.url = Some(url);
+    let verdict = match index {
+        None => "unknown".into(),
+        Some(Ok(Some(index))) => {
+            book.pages = Some(index.pages);
+            book.read_at = Some(timestamp(index.checked_at));
+            "ok".into()
+        }
+        Some(Ok(None)) => "there is no index of it yet: run `cargo run --bin book -- index`".into(),
+        Some(Err(error)) => {
+            tracing::warn!(cause = chain(&error), "the book's index cannot be read");
+            "failed: its index cannot be read; the log says why".into()
+        }
+    };
+    (book, Some(verdict))
 }

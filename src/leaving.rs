@@ -1,7 +1,7 @@
 //! What becomes of an answer whose reader leaves: the header `x-when-left`.
 //!
-//! Pure. It is no part of what makes two requests the same ([`crate::idempotency`]): a page that
-//! comes back may ask for the same answer in another mood.
+//! Pure. It is no part of what makes two requests the same ([`crate::idempotency`]): a page that asks
+//! again for an answer may want something else to become of it.
 
 use http::{HeaderMap, HeaderValue};
 

@@ -7,9 +7,10 @@
 //!    what an instance makes once, from the settings in [`config`].
 //! 3. [`http`]: the edge. Limits, CORS ([`cors`]), request ids, panics; every error leaves here
 //!    ([`error`]). It knows the address that a request comes from ([`caller`]).
-//! 4. [`chat`], [`chatkit`], [`feedback`], [`health`], [`refresh`]: the routes. The first two turn a request into
-//!    a [`question`], identify its [`reader`], recognise a repeated request ([`idempotency`]), know
-//!    what becomes of an answer whose reader leaves ([`leaving`]), and ask for a turn.
+//! 4. [`chat`], [`chatkit`], [`feedback`], [`health`], [`refresh`]: the routes. The first two turn a
+//!    request into a [`question`], identify its [`reader`], recognise a repeated request
+//!    ([`idempotency`]), know what becomes of an answer whose reader leaves ([`leaving`]), and ask for
+//!    a turn.
 //! 5. [`turn`]: the recipe, top to bottom. Only it composes the steps, which never call each other;
 //!    they share the types of the step before.
 //!    - [`guard`]: what may be asked and spent, and an instance's memory of refusals

@@ -15,6 +15,7 @@ use crate::error::{Code, Failure};
 use crate::prompt::Message;
 
 mod answer;
+mod check;
 mod client;
 mod embedding;
 mod log;
@@ -25,6 +26,7 @@ mod wire;
 
 pub use answer::AnswerStream;
 use answer::Deadlines;
+use check::Checked;
 use client::Provider;
 pub use client::Refusal;
 pub use embedding::{DIMENSIONS, Vectors};
@@ -74,10 +76,41 @@ impl Error {
             Self::SetUp(_) | Self::ConnectTimeout | Self::Unreachable(_) | Self::Refused(_)
         )
     }
+
+    /// The setting that the provider does not accept, and why.
+    #[must_use]
+    pub fn setting(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Refused(refusal) => refusal.setting(),
+            Self::Moderation(error) => error.setting(),
+            _ => None,
+        }
+    }
+}
+
+/// A setting that the provider does not accept.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable}: {problem}")]
+struct Misset {
+    variable: &'static str,
+    problem: &'static str,
+    source: Error,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        if let Some((variable, problem)) = error.setting() {
+            return Self::new(
+                Code::ConfigurationError,
+                "This chat is not set up completely. Your question is saved. If the chat is yours: the \
+                 function's log names the setting to fix.",
+            )
+            .because(Misset {
+                variable,
+                problem,
+                source: error,
+            });
+        }
         match error {
             Error::Timeout(_) | Error::ConnectTimeout => Self::new(
                 Code::LlmTimeout,
@@ -105,6 +138,7 @@ impl From<Error> for Failure {
 pub struct Model {
     settings: ModelSettings,
     provider: OnceCell<Provider>,
+    checked: Checked,
 }
 
 impl Model {
@@ -114,6 +148,7 @@ impl Model {
         Self {
             settings,
             provider: OnceCell::new(),
+            checked: Checked::default(),
         }
     }
 

@@ -18,6 +18,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 use crate::citation::Citations;
 
 mod begin;
+pub mod costs;
 mod end;
 mod ids;
 mod judging;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use deadpool_postgres::{Pool, PoolError, TimeoutType, Timeouts};
 use tokio::sync::{Notify, OnceCell};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_postgres::config::Host;
 
 use super::connection::{Connection, Place};
 use super::places::Places;
@@ -92,11 +93,30 @@ impl Connections {
         let place = place.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create)));
         place.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => Fault::Busy,
-            PoolError::Timeout(_) => Fault::Away("connecting took too long".into()),
-            PoolError::Backend(error) if may_pass(&error) => Fault::Away(describe(&error)),
-            PoolError::Backend(error) => Fault::Final(Error::NoConnection(describe(&error))),
+            PoolError::Timeout(_) => Fault::Away(self.to_host("connecting took too long")),
+            PoolError::Backend(error) if may_pass(&error) => {
+                Fault::Away(self.to_host(&describe(&error)))
+            }
+            PoolError::Backend(error) => {
+                Fault::Final(Error::NoConnection(self.to_host(&describe(&error))))
+            }
             error => Fault::Final(Error::NoConnection(chain(&error))),
         })
+    }
+
+    /// Why there is no connection, with what an owner has to look at.
+    fn to_host(&self, reason: &str) -> String {
+        let hosts = self
+            .settings
+            .postgres
+            .get_hosts()
+            .iter()
+            .map(|host| match host {
+                Host::Tcp(name) => name.clone(),
+                Host::Unix(path) => path.display().to_string(),
+            });
+        let hosts: Vec<_> = hosts.collect();
+        format!("{reason} ({}, the host of DATABASE_URL)", hosts.join(", "))
     }
 
     /// Makes one connection for all statements that come meanwhile, rather than one for each.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_openai::Client;
-use async_openai::config::OpenAIConfig;
+use async_openai::config::{Config, OpenAIConfig};
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
 use http::{HeaderMap, header};
@@ -49,6 +49,18 @@ impl Provider {
         Ok(Self { http, config })
     }
 
+    /// Asks for the model's description, which costs nothing.
+    pub(super) async fn describe(&self, model: &str) -> Result<(), Error> {
+        let request = self.http.get(self.config.url(&format!("/models/{model}")));
+        let response = request.headers(self.config.headers()).send().await;
+        let response = response.map_err(|error| Error::from(OpenAIError::Reqwest(error)))?;
+        if response.status().is_success() {
+            Ok(())
+        } else {
+            Err(Error::Refused(Refusal::read(response).await))
+        }
+    }
+
     /// A client for one call, which reads no faster than `pace` allows.
     pub(super) fn client(&self, pace: &Arc<Pace>) -> Client<OpenAIConfig> {
         let (http, pace) = (self.http.clone(), Arc::clone(pace));
@@ -85,8 +97,27 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// The setting that the provider does not accept, and why: only the owner can mend it. `None` for
+    /// what may pass by itself.
+    ///
+    /// Codes: <https://platform.openai.com/docs/guides/error-codes/api-errors>
+    #[must_use]
+    pub fn setting(&self) -> Option<(&'static str, &'static str)> {
+        match (self.status, self.code.as_deref()) {
+            (401 | 403, _) => Some(("OPENAI_API_KEY", "the provider refuses it")),
+            (404, Some("model_not_found")) => Some((
+                "OPENAI_MODEL",
+                "the provider does not know this model, or the key may not use it",
+            )),
+            (429, Some("insufficient_quota")) => {
+                Some(("OPENAI_API_KEY", "its account has no credit left"))
+            }
+            _ => None,
+        }
+    }
+
     /// Reads the parts of an error response that are meant for programs; its body may be anything.
-    async fn read(mut response: reqwest::Response) -> Self {
+    pub(super) async fn read(mut response: reqwest::Response) -> Self {
         /// More than any error has to say.
         const MAX_BYTES: usize = 64 * 1024;
         #[derive(Default, Deserialize)]

@@ -453,6 +453,10 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
         name.eq_ignore_ascii_case("content-length")
             .then(|| value.trim().parse().ok())?
     });
+    if head.starts_with("GET ") {
+        let body = Value::Null;
+        return Some(Asked { head, body });
+    }
     let mut body = vec![0; length?];
     stream.read_exact(&mut body).await.ok()?;
     let body = serde_json::from_slice(&body).ok()?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use local::function::Environment;
-use local::gateway::{self, Functions, Gateway, Routes};
+use local::gateway::{self, Functions, Gateway, Pages, Routes};
 use tokio::process::Command;
 
 use super::{ROOT, output, target};
@@ -114,8 +114,12 @@ impl Site {
         let listeners = gateway::bind(0).await.unwrap();
         let port = listeners[0].local_addr().unwrap().port();
         let public = root.join("public");
-        let gateway =
-            gateway::serve(listeners, &public, &public, routes, Arc::clone(&functions)).unwrap();
+        let pages = Pages {
+            public: &public,
+            book: &public,
+            begin_with_book: false,
+        };
+        let gateway = gateway::serve(listeners, &pages, routes, Arc::clone(&functions)).unwrap();
         Self {
             url: format!("http://127.0.0.1:{port}"),
             _functions: functions,

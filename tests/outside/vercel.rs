@@ -52,7 +52,6 @@ fn vercel_build_makes_functions_that_run_on_a_bare_image() {
     for (name, limit) in [
         ("chat", 60),
         ("chatkit", 60),
-        ("feedback", 60),
         ("health", 60),
         ("refresh", 300),
     ] {
@@ -72,13 +71,7 @@ fn vercel_build_makes_functions_that_run_on_a_bare_image() {
     let functions = names(&made.join("functions/api"));
     assert_eq!(
         functions,
-        [
-            "chat.func",
-            "chatkit.func",
-            "feedback.func",
-            "health.func",
-            "refresh.func"
-        ]
+        ["chat.func", "chatkit.func", "health.func", "refresh.func"]
     );
     let published = made.join("static");
     assert_eq!(
@@ -212,8 +205,8 @@ async fn vercel_dev_answers_through_the_rewrites() {
         let module = format!("{url}/widget/{}/{module}", version(&loader));
         let reply = http.get(&module).send().await.unwrap();
         assert_eq!(reply.status(), 200, "{module}");
-        let kept = reply.headers()["cache-control"].to_str().unwrap();
-        assert!(kept.ends_with("immutable"), "{module}: {kept}");
+        // Its own `cache-control` stands in place of the rule's.
+        assert_eq!(reply.headers()["access-control-allow-origin"], "*");
     }
     for private in ["/Cargo.toml", "/src/lib.rs", "/.env.example", "/build.sh"] {
         let reply = http.get(format!("{url}{private}")).send().await.unwrap();

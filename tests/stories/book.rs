@@ -1,6 +1,7 @@
 //! The book: what is read of built pages, kept as an index, found in it, and missed in it.
 
 mod answers;
+mod costs;
 mod gaps;
 mod generators;
 mod hostile;

@@ -23,7 +23,8 @@ fn talking(words: usize) -> Script {
 }
 
 fn spoken(words: usize) -> String {
-    (0..words).map(|i| format!("word{i} ")).collect()
+    let words: Vec<_> = (0..words).map(|i| format!("word{i} ")).collect();
+    words.concat()
 }
 
 /// Asks, and reads the beginning of the answer.
@@ -64,7 +65,7 @@ async fn ends_soon(world: &World) {
     let told_to = Instant::now();
     let (text, state) = answer(world).await;
     assert!(
-        told_to.elapsed() < Duration::from_millis(1_700),
+        told_to.elapsed() < Duration::from_secs(2),
         "{:?}",
         told_to.elapsed()
     );
@@ -112,7 +113,9 @@ async fn an_answer_is_finished_and_stored_whole_although_its_reader_has_left() {
     let asked = questions(&chat);
     assert!(asked >= 1, "{asked}");
     assert!(asked <= seconds + 1, "{asked} in {seconds} s");
-    assert_eq!(proxy.round_trips() - before, 2 + asked);
+    // One more may have been under way when the answer was whole.
+    let others = proxy.round_trips() - before - asked;
+    assert!((2..=3).contains(&others), "{others}");
     let replayed = again(&chat).await;
     assert_eq!(replayed.field("response"), spoken(100));
 }
@@ -171,7 +174,7 @@ async fn deleting_the_conversation_ends_the_answer_that_nobody_listens_to() {
     let told_to = Instant::now();
     world.model.was_hung_up().await;
     assert!(
-        told_to.elapsed() < Duration::from_millis(1_700),
+        told_to.elapsed() < Duration::from_secs(2),
         "{:?}",
         told_to.elapsed()
     );

@@ -98,7 +98,7 @@ async fn no_secret_and_no_text_of_the_readers_is_in_the_log_of_a_turn_that_fails
     world.model.next(Script::refused());
     ask().await;
     let failed = chat.logged("request failed").await;
-    assert_eq!(failed["code"], "llm_error");
+    assert_eq!(failed["code"], "configuration_error");
     assert_eq!(failed["level"], "error");
     let cause = failed["cause"].as_str().unwrap();
     assert!(

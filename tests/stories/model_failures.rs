@@ -45,7 +45,7 @@ async fn fails_within(world: &World, hasty: &Running, script: Script, code: &str
 async fn it_refuses_the_key() {
     let world = World::new().await;
     let script = Script::refused();
-    fails(&world, script, "llm_error").await;
+    fails(&world, script, "configuration_error").await;
 }
 
 /// Attempt and status of each call, from the log, once it has this many.
@@ -104,15 +104,35 @@ async fn what_may_go_better_is_asked_twice_more() {
 #[tokio::test]
 async fn what_will_not_go_better_is_not_asked_again() {
     let world = World::new().await;
-    for (status, code) in [
-        (400, "context_length"),
-        (401, "invalid_api_key"),
-        (429, "insufficient_quota"),
+    for (status, code, told) in [
+        (400, "context_length", "llm_error"),
+        (401, "invalid_api_key", "configuration_error"),
+        (429, "insufficient_quota", "configuration_error"),
     ] {
         let chat = world.chat().await;
         world.model.next(Script::refusal(status, "", code));
-        assert_eq!(chat.ask("hi").await.error(), (500, "llm_error".into()));
+        assert_eq!(chat.ask("hi").await.error(), (500, told.into()));
         assert_eq!(attempts(&chat, 1).await, [(1, status.into())]);
+    }
+}
+
+#[tokio::test]
+async fn what_only_the_owner_can_mend_is_told_the_reader_as_such_and_the_log_by_its_setting() {
+    let world = World::new().await;
+    for (status, code, setting) in [
+        (401, "invalid_api_key", "OPENAI_API_KEY"),
+        (403, "", "OPENAI_API_KEY"),
+        (404, "model_not_found", "OPENAI_MODEL"),
+        (429, "insufficient_quota", "OPENAI_API_KEY"),
+    ] {
+        let chat = world.chat().await;
+        world.model.next(Script::refusal(status, "", code));
+        let reply = chat.ask("hi").await;
+        assert_eq!(reply.error(), (500, "configuration_error".into()));
+        assert!(reply.json()["session_id"].is_string(), "{}", reply.text);
+        assert!(!reply.text.contains("OPENAI"), "{}", reply.text);
+        let cause = chat.logged("request failed").await["cause"].clone();
+        assert!(cause.as_str().unwrap().starts_with(setting), "{cause}");
     }
 }
 

@@ -1,6 +1,6 @@
 // The conversation at work: asks, stops, asks again, goes on with what an earlier page has asked,
 // brings a conversation back. Fetched when there is one, or when a question is begun.
-// Whatever happens to the network, the server or the tab, the question stays.
+// Whatever happens to network, server or tab, the question stays.
 
 import { createApi } from './api.js';
 import { newTurn, requestFor } from './conversation.js';
@@ -21,8 +21,7 @@ const RESUME_MS = 15 * 60_000;
 // How often a question is asked again by itself.
 const TRIES = 5;
 
-// With the same key, an answer that was never received is sent again. That does not help if the
-// answer itself, or the key, is at fault.
+// With the same key, a lost answer is sent again. That does not help if it, or the key, is at fault.
 const KEY_IS_SPENT = ['empty', 'idempotency_key_reused'];
 
 // `ui`: what panel.js shows around the log. `page()`: the page that the reader is on, or null.
@@ -64,7 +63,7 @@ export function createChat({ api: address, t, store, conversations, composer, lo
     view.removeTurn(turn);
     const request = requestFor(turn, mine.sessionId, page());
     const began = Date.now();
-    Object.assign(turn, { request, answerId: null, answeredAt: null, judged: null, state: 'open', error: null, sentAt: resumed ? turn.sentAt : began });
+    Object.assign(turn, { request, page: request.page?.url ?? null, answerId: null, answeredAt: null, judged: null, state: 'open', error: null, sentAt: resumed ? turn.sentAt : began });
     if (!resumed) Object.assign(turn, { answer: '', sources: [] });
     if (mine === conversation) conversations.choose(mine);
     view.followAnew();
@@ -150,8 +149,7 @@ export function createChat({ api: address, t, store, conversations, composer, lo
     api.stop(turn.request.key).finally(hangUp);
   }
 
-  // The last question is asked again by itself when what it waits for is over; until then the time
-  // that is left is shown.
+  // The last question is asked again by itself when its wait is over; until then, the time is shown.
   function tick() {
     clearTimeout(ticking);
     const turn = conversation.turns.at(-1);
@@ -167,9 +165,7 @@ export function createChat({ api: address, t, store, conversations, composer, lo
   }
 
   function submit(question, passage = null) {
-    if (isBusy()) return null;
-    const about = { question, passage: passage?.text ?? null, page: page() };
-    if (!emit('ask', about, true)) return null;
+    if (isBusy() || !emit('ask', { question, passage: passage?.text ?? null, page: page() }, true)) return null;
     return send(newTurn(question, passage?.text, passage?.place));
   }
 
@@ -219,8 +215,8 @@ export function createChat({ api: address, t, store, conversations, composer, lo
     }
   }
 
-  async function copy(turn) {
-    await navigator.clipboard.writeText(turn.answer).then(() => ui.status(t('copied')), () => composer.say(t('notCopied')));
+  function copy(turn) {
+    navigator.clipboard.writeText(turn.answer).then(() => ui.status(t('copied')), () => composer.say(t('notCopied')));
   }
 
   // ---- Another conversation
@@ -246,6 +242,7 @@ export function createChat({ api: address, t, store, conversations, composer, lo
     if (mine) stop();
     if (sessionId) await api.forget(sessionId);
     conversations.remove(id);
+    conversation.deleted = mine; // what is under way must not bring it back
     if (mine) open(newConversation());
   }
 
@@ -272,8 +269,7 @@ export function createChat({ api: address, t, store, conversations, composer, lo
       Object.assign(turn, { state: 'failed', answer: '', error: explain({ code: 'interrupted' }) });
     }
     drawAll();
-    const last = conversation.turns.at(-1);
-    if (last?.state === 'open') send(last);
+    if (conversation.turns.at(-1)?.state === 'open') send(conversation.turns.at(-1));
     else restore().then(tick);
   }
 
@@ -283,8 +279,7 @@ export function createChat({ api: address, t, store, conversations, composer, lo
     conversation = conversations.current();
     drawAll();
   }, { signal });
-  // If the page is left in the middle of an answer, what has arrived of it is kept; the next page,
-  // or this one when it is shown again, goes on.
+  // If the page is left, what has arrived is kept; the next page, or this one later, goes on.
   addEventListener('pagehide', leave, { signal });
   addEventListener('pageshow', ({ persisted }) => persisted && begin(), { signal });
   addEventListener('online', tick, { signal });

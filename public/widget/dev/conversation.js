@@ -18,6 +18,7 @@ export function newTurn(question, passage = null, place = null) {
     question,
     passage,
     place, // where the passage stands: the page's path
+    page: null, // where it was asked
     answer: '',
     sources: [],
     answeredAt: null,
@@ -87,8 +88,8 @@ function settle(mine, theirs) {
   if (!mine) return theirs;
   // If the server has no answer (yet), this browser knows better what happened.
   if (mine.state === 'open' || theirs.state === 'failed') return Object.assign(mine, { id: theirs.id });
-  const { place, judged } = mine; // which the server does not tell
-  return Object.assign(mine, theirs, { place, judged });
+  const { place, page, judged } = mine; // which the server does not tell
+  return Object.assign(mine, theirs, { place, page, judged });
 }
 
 export function isUnanswered(turn) {

@@ -20,8 +20,8 @@ export function createConversations(store) {
 
   // If storage is full, the latest turns matter most, and those of this conversation.
   function save(conversation) {
-    const { id, sessionId, turns: all, more } = conversation;
-    if (all.length === 0 && !sessionId) return;
+    const { id, sessionId, turns: all, more, deleted } = conversation;
+    if (deleted || (all.length === 0 && !sessionId)) return;
     const others = list().filter((entry) => entry.id !== id);
     const before = list().find((entry) => entry.id === id);
     const at = all.at(-1)?.sentAt || before?.at || Date.now();

@@ -1,20 +1,19 @@
-// What is there before anybody asks: the launcher and the shortcut. Fetches the rest when wanted.
+// What is there before anybody asks: launcher and shortcut. Fetches the rest when it is wanted.
 
 const CSS = `:host{display:contents!important}
-:host([inline]){display:block!important;height:min(44rem,90vh)}
+:host([inline]){display:block!important;height:80vh}
 .box{all:initial;--site:#1f5a61}
-@supports(color:oklch(from red l c h)){.box{--site:oklch(from var(--ifm-color-primary,var(--md-primary-fg-color,#1f5a61)) min(l,.5) c h)}}
-.launcher{all:unset;position:fixed;z-index:var(--textbook-chat-z,390);inset-block-end:20px;inset-inline-end:20px;display:flex;gap:10px;align-items:center;padding:12px 18px;border:1px solid #fff3;border-radius:99px;background:var(--textbook-chat-accent,var(--site));color:var(--textbook-chat-on-accent,#fff);font:600 15px/20px var(--textbook-chat-font,system-ui,sans-serif);box-shadow:0 4px 16px #0004;cursor:pointer}
+@supports(color:oklch(from red l c h)){.box{--site:oklch(from var(--ifm-color-primary,var(--md-primary-fg-color,#1f5a61)) min(l,.46) c h)}}
+.launcher{position:fixed;z-index:var(--textbook-chat-z,390);inset-block-end:20px;inset-inline-end:20px;display:flex;gap:10px;align-items:center;padding:12px 18px;border:1px solid #fff3;border-radius:99px;background:var(--textbook-chat-accent,var(--site));color:var(--textbook-chat-on-accent,#fff);font:600 15px/20px var(--textbook-chat-font,system-ui,sans-serif);box-shadow:0 4px 16px #0004;cursor:pointer}
 .start .launcher{inset-inline:20px auto}
-.launcher::before{content:"";width:20px;height:16px;background:currentColor;clip-path:path("M9 16C7 14 4 13 0 13V0c4 0 7 1 9 3zm2 0c2-2 5-3 9-3V0c-4 0-7 1-9 3z")}
-.launcher:focus-visible{outline:2px solid;outline-offset:-5px}
-[hidden]{display:none!important}
+.launcher::before{content:"";width:20px;height:16px;background:currentColor;clip-path:path("M9 16Q6 13 0 13V0q6 0 9 3zm2 0q3-3 9-3V0q-6 0-9 3z")}
+[hidden],:host([hidden]){display:none!important}
 @media print{.box{display:none}}`;
 
 export function mount(host, shell) {
   const { option } = shell;
   const over = new AbortController();
-  const { signal } = over; // all listeners end with it
+  const { signal } = over;
   const inline = option('inline') != null;
   host.toggleAttribute('inline', inline);
 
@@ -24,7 +23,7 @@ export function mount(host, shell) {
   root.adoptedStyleSheets = [sheet];
   const box = document.createElement('div');
   const launcher = document.createElement('button');
-  box.className = `box ${option('position')}`;
+  box.className = option('position') === 'start' ? 'box start' : 'box';
   box.lang = option('lang') || document.documentElement.lang;
   if (/^ur\b/i.test(box.lang)) box.dir = 'rtl';
   const label = option('label') || shell.words.label || (box.dir ? 'کتاب سے پوچھیں' : 'Ask the book');
@@ -36,12 +35,10 @@ export function mount(host, shell) {
   box.append(launcher);
   root.replaceChildren(box);
 
-  // ---- The rest
-
   let panel, starting;
-  const load = () => import('./panel.js');
+  const load = () => import(`./panel.js${new URL(import.meta.url).search}`);
   const start = () => starting ??= load().then(({ createPanel }) => createPanel({
-    ...shell, host, root, box, launcher, label, inline, signal, isShortcut,
+    ...shell, host, root, box, launcher, inline, signal, isShortcut,
   })).then((made) => panel = made);
   const call = async (name, ...args) => {
     try {
@@ -53,22 +50,22 @@ export function mount(host, shell) {
   };
   const want = (name) => call(name).catch(() => launcher.textContent = `${label} ⚠`);
 
-  const shortcut = option('shortcut') || 'Ctrl+I'; // or Ctrl+Shift+, and another letter
-  const isShortcut = (event) => (event.ctrlKey || event.metaKey) && !event.altKey
-    && event.shiftKey === /shift/i.test(shortcut) && /\+\w$/.test(shortcut) && event.code === `Key${shortcut.at(-1).toUpperCase()}`;
+  const letter = /^ctrl\+([a-z])$/i.exec(option('shortcut') || 'Ctrl+I')?.[1].toLowerCase();
+  const isShortcut = ({ ctrlKey, metaKey, altKey, shiftKey, key, code }) => (ctrlKey || metaKey) && !altKey && !shiftKey
+    && (/^[a-z]$/.test(key) ? key : code.slice(3).toLowerCase()) === letter;
   document.addEventListener('keydown', (event) => {
-    if (event.defaultPrevented || event.target.isContentEditable || event.target.matches('input,textarea,select') || !isShortcut(event)) return;
+    if (event.defaultPrevented || !isShortcut(event) || event.target.matches(':read-write,select')) return;
     event.preventDefault();
     want('shortcut');
   }, { signal });
   launcher.onclick = () => want('open');
   launcher.onpointerenter = launcher.onfocus = () => load().catch(() => {});
   document.addEventListener('selectionchange', () => {
-    if (!starting && option('selection') !== 'off' && !getSelection().isCollapsed) start().catch(() => starting = null);
+    if (!starting && option('selection') !== 'off' && !getSelection().isCollapsed) start().catch(() => {});
   }, { signal });
   try {
     if (inline || sessionStorage[`textbook-chat/${shell.api}/open`]) want('arrive');
-  } catch { /* it begins closed */ }
+  } catch { /* no storage */ }
 
   return {
     call,

@@ -1,10 +1,10 @@
 // The panel: what is in it, how it opens and closes, where the focus goes, and what Escape does.
-// Fetches the rest when it is wanted: chat.js with a conversation or a question, the list of
-// earlier ones, what a selection needs.
+// Fetches the rest when it is wanted.
 
 import { createComposer } from './composer.js';
 import { createConversations, newConversation } from './conversations.js';
 import { h, icon, iconButton, setText } from './dom.js';
+import { createLeading } from './leading.js';
 import { createSheet } from './sheet.js';
 import { createStore } from './store.js';
 import { strings } from './strings.js';
@@ -13,12 +13,17 @@ import { followTheme } from './theme.js';
 
 const SMALL = '(max-width: 47.99rem)';
 
+// What has failed to load is asked for by another address: see widget.js.
+const load = (name) => import(`./${name}.js${new URL(import.meta.url).search}`);
+
 export async function createPanel(context) {
-  const { api, host, root, box, launcher, label, inline, option, words, signal, recover, isShortcut } = context;
+  const { api, host, root, box, launcher, inline, option, words, signal, recover, isShortcut } = context;
   const t = await strings(option('lang') || document.documentElement.lang, words);
   const store = createStore(api);
   const conversations = createConversations(store);
   const small = matchMedia(SMALL);
+  const label = option('label') || t('label');
+  launcher.textContent = label;
   box.lang = t.lang;
   box.dir = host.dir || t('dir');
   root.adoptedStyleSheets.push(sheet(CSS, box));
@@ -34,7 +39,7 @@ export async function createPanel(context) {
   const aside = h('p', { class: 'aside', hidden: true });
   const welcome = h('div', { class: 'welcome' },
     h('p', { class: 'lead' }, option('greeting') || t('greeting')),
-    h('p', null, t('invitation')),
+    h('p', null, t(option('selection') === 'off' ? 'invitationShort' : 'invitation')),
     examples.length > 0 && h('ul', null, examples.map((one) => h('li', null,
       h('button', { type: 'button', class: 'example', click: () => submit(one) }, one)))) || null);
   const more = h('p', { class: 'more', hidden: true }, h('button', { type: 'button', click: (event) => chat.showMore(event.target) }, t('earlierMessages')));
@@ -47,7 +52,7 @@ export async function createPanel(context) {
   const earlier = h('div', { class: 'earlier', hidden: true });
   const earlierButton = iconButton('earlier', t('earlier'), () => showEarlier(earlier.hidden), { 'aria-expanded': 'false' });
   const status = h('p', { class: 'ears', role: 'status' });
-  const head = h('header', { class: 'head' },
+  const head = h('div', { class: 'head' },
     h('h2', { id: 'title' }, label),
     h('button', { type: 'button', class: 'expand quiet', click: () => set('open') }, t('expand')),
     h('div', { class: 'tools' },
@@ -60,6 +65,8 @@ export async function createPanel(context) {
   const scrim = h('div', { class: 'scrim', hidden: true, click: close, touchmove: (event) => event.preventDefault(), wheel: (event) => event.preventDefault() });
   box.append(scrim, panel);
   const modal = createSheet({ host, panel, grip: head, onClose: close, onExpand: () => set('open'), signal });
+
+  const leading = createLeading({ panel, store, option, load, onLead: () => !inline && small.matches && set('peek') });
 
   // ---- Opening and closing. `open`, `peek` (the head alone, at the lower edge) or null.
 
@@ -75,7 +82,7 @@ export async function createPanel(context) {
     launcher.hidden = inline || Boolean(state);
     launcher.ariaExpanded = String(Boolean(state));
     modal.set(!sheeted ? null : state === 'peek' ? 'peek' : 'modal');
-    store.write('open', state, 'sessionStorage');
+    if (!inline) store.write('open', state, 'sessionStorage');
     composer.grow();
   }
 
@@ -86,7 +93,7 @@ export async function createPanel(context) {
       set('open');
       emit('open');
     }
-    if (conversations.current().turns.length > 0 || conversations.current().sessionId) begin().catch(() => {});
+    goOn();
     if (!wasOpen && chat) chat.view.toEnd();
     composer.focus();
   }
@@ -105,10 +112,8 @@ export async function createPanel(context) {
   function arrive() {
     const kept = store.read('open', 'sessionStorage');
     set(inline ? 'open' : kept === 'peek' && small.matches ? 'peek' : 'open');
-    if (conversations.current().turns.length > 0 || conversations.current().sessionId) begin().catch(() => {});
-    const arrival = store.read('arrival', 'sessionStorage');
-    store.write('arrival', null, 'sessionStorage');
-    if (arrival?.url === location.href) lead(arrival.text);
+    goOn();
+    leading.arrive();
   }
 
   small.addEventListener('change', () => set(state === 'peek' ? 'open' : state), { signal });
@@ -135,17 +140,22 @@ export async function createPanel(context) {
 
   let chat = null;
   let beginning = null;
-  const begin = () => (beginning ??= Promise.all([import('./chat.js'), import('./page.js')]).then(([{ createChat }, { pageNow }]) => {
+  const begin = () => (beginning ??= Promise.all([load('chat'), load('page')]).then(([{ createChat }, { pageNow }]) => {
     chat = createChat({
       api, t, store, conversations, composer, log, root, signal, emit, book: option('book'),
       page: () => (option('page') === 'off' ? null : pageNow(option('article'))),
-      ui: { tell, show, status: (text) => setText(status, text), sheet: (text) => sheet(text, box), lead: (turn) => leadTo(turn) },
+      ui: { tell, show, status: (text) => setText(status, text), sheet: (text) => sheet(text, box), lead: leading.leadTo },
     });
     return chat;
   }).catch((error) => {
     beginning = null;
     throw error;
   }));
+
+  function goOn() {
+    const { turns, sessionId } = conversations.current();
+    if (turns.length > 0 || sessionId) begin().catch(() => {});
+  }
 
   // The composer's question: taken, unless one is being answered.
   function take(question, passage) {
@@ -189,7 +199,7 @@ export async function createPanel(context) {
     if (shown === !earlier.hidden) return;
     if (shown) {
       await begin();
-      const { drawEarlier } = await import('./earlier.js');
+      const { drawEarlier } = await load('earlier');
       drawEarlier({ element: earlier, t, conversations, chat, onDone: () => showEarlier(false) });
     }
     earlier.hidden = !shown;
@@ -201,16 +211,13 @@ export async function createPanel(context) {
 
   // A quiet notice above the conversation.
   function tell(text, again = null) {
+    const click = () => {
+      log.focus({ preventScroll: true }); // the button goes
+      again();
+    };
     const change = () => {
       aside.hidden = !text;
-      aside.replaceChildren(text, again ? h('button', {
-        type: 'button',
-        class: 'link',
-        click() {
-          log.focus({ preventScroll: true }); // the button goes
-          again();
-        },
-      }, t('tryAgain')) : '');
+      aside.replaceChildren(text, again ? h('button', { type: 'button', class: 'link', click }, t('tryAgain')) : '');
     };
     if (chat) chat.view.unmoved(change);
     else change();
@@ -226,50 +233,12 @@ export async function createPanel(context) {
     latest.hidden = !chat?.view.isFarFromEnd();
   }
 
-  // ---- Places in the book
-
-  // Marks where the reader has arrived: at a passage, or at the heading of the address.
-  async function lead(text) {
-    const { leadBack, markTarget } = await import('./place.js');
-    if (!text) markTarget();
-    else leadBack(text, (await import('./page.js')).articleOf(option('article')));
-  }
-
-  // On a small screen the panel makes room for the place.
-  function makeRoom() {
-    if (!inline && small.matches) set('peek');
-  }
-
-  function leadTo({ passage, place }) {
-    makeRoom();
-    if (place === location.pathname + location.search) lead(passage);
-    else goTo(new URL(place, location.href).href, passage);
-  }
-
-  function goTo(url, text) {
-    store.write('arrival', { url, text }, 'sessionStorage');
-    location.assign(url);
-  }
-
-  // A link into the same site: the panel stays, there or here.
-  panel.addEventListener('click', (event) => {
-    const link = event.target.closest?.('a[href]');
-    if (!link || link.target === '_blank' || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
-    const url = new URL(link.href);
-    if (url.origin !== location.origin) return;
-    makeRoom();
-    store.write('arrival', { url: url.href }, 'sessionStorage');
-    if (url.href.split('#')[0] !== location.href.split('#')[0]) return;
-    store.write('arrival', null, 'sessionStorage');
-    setTimeout(lead); // after the browser has gone there
-  });
-
   // ---- The reader's selection
 
   let offering = null;
   function watch() {
     if (offering || option('selection') === 'off' || getSelection().isCollapsed) return;
-    offering = import('./offer.js').then(({ createOffer }) => createOffer({
+    offering = load('offer').then(({ createOffer }) => createOffer({
       box, t, article: option('article'), signal,
       onAsk(text) {
         open();

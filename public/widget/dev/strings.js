@@ -13,6 +13,7 @@ const EN = {
   expand: 'Show the conversation',
   greeting: 'What would you like to understand?',
   invitation: 'Ask about anything in the book, or select words in it and ask about exactly these.',
+  invitationShort: 'Ask about anything in the book.',
   askAbout: 'Ask about this',
   yourQuestion: 'Your question',
   placeholder: 'Ask a question…',

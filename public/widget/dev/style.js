@@ -31,7 +31,8 @@ export const CSS = `
   color-scheme: light;
 }
 .box.dark {
-  --site: #8ecac9;
+  --lit: #8ecac9;
+  --accent: var(--textbook-chat-accent, var(--lit));
   --paper: var(--textbook-chat-paper, #1a1815);
   --desk: var(--textbook-chat-desk, #211e1a);
   --ink: var(--textbook-chat-ink, #e9e2d5);
@@ -45,7 +46,7 @@ export const CSS = `
   color-scheme: dark;
 }
 @supports (color: oklch(from red l c h)) {
-  .box.dark { --site: oklch(from var(--ifm-color-primary, var(--md-primary-fg-color, #8ecac9)) max(l, 0.74) min(c, 0.12) h); }
+  .box.dark { --lit: oklch(from var(--ifm-color-primary, var(--md-primary-fg-color, #8ecac9)) max(l, 0.74) min(c, 0.12) h); }
 }
 
 *, *::before, *::after { box-sizing: border-box; }
@@ -70,6 +71,7 @@ export const CSS = `
   -webkit-text-size-adjust: 100%;
 }
 .start .panel { inset-inline: 1rem auto; }
+:host([inline]) .box { display: block; height: 100%; }
 .panel.inline { position: static; width: 100%; height: 100%; box-shadow: none; }
 .panel:focus { outline: 0; }
 .scrim { position: fixed; inset: 0; z-index: var(--textbook-chat-z, 390); background: rgb(0 0 0 / 0.4); touch-action: none; }
@@ -230,7 +232,7 @@ textarea:focus-visible { outline-offset: 0; }
 @media (hover: none) { .keys { display: none; } }
 @media (pointer: coarse) {
   button:not(.launcher) { min-height: 2.75rem; }
-  button.link:not(.launcher), .judging button, .tools button, .composer-row button, .composer-quote button, .earlier li > :last-child { min-width: 2.75rem; min-height: 2.75rem; }
+  button.link:not(.launcher), .latest-place .latest, .judging button, .tools button, .composer-row button, .composer-quote button, .earlier li > :last-child { min-width: 2.75rem; min-height: 2.75rem; }
   .sources a { min-height: 2.75rem; align-items: center; }
 }
 @media (prefers-reduced-motion: no-preference) {

@@ -1,5 +1,5 @@
 // Light or dark, as the site is now: the element's own attribute, then what Docusaurus, MkDocs
-// Material, mdBook and others put on the page, then the system.
+// Material, mdBook and others put on the page, then the colour that it stands on, then the system.
 
 const THEMES = { dark: true, slate: true, navy: true, coal: true, ayu: true, light: false, default: false, rust: false };
 
@@ -8,9 +8,11 @@ export function followTheme({ host, box, option, signal }) {
   const system = matchMedia('(prefers-color-scheme: dark)');
   const dress = () => {
     const { classList, dataset } = document.body;
-    const names = [option('theme'), page.dataset.theme, dataset.mdColorScheme, ...page.classList, ...classList];
+    const classes = [...page.classList, ...classList];
+    const dark = classes.filter((one) => THEMES[one] === true); // mdBook may leave the light one beside it
+    const names = [option('theme'), page.dataset.theme, dataset.mdColorScheme, ...dark, ...classes];
     const name = names.find((one) => Object.hasOwn(THEMES, one ?? ''));
-    box.classList.toggle('dark', name ? THEMES[name] : system.matches);
+    box.classList.toggle('dark', name ? THEMES[name] : standsOnDark() ?? system.matches);
     box.classList.toggle('start', option('position') === 'start');
   };
   const observer = new MutationObserver(dress);
@@ -20,4 +22,13 @@ export function followTheme({ host, box, option, signal }) {
   system.addEventListener('change', dress, { signal });
   signal.addEventListener('abort', () => observer.disconnect());
   dress();
+}
+
+// Null where the page has no ground of its own.
+function standsOnDark() {
+  for (const element of [document.body, document.documentElement]) {
+    const [red, green, blue, alpha = 1] = /^rgba?\((.*)\)/.exec(getComputedStyle(element).backgroundColor)?.[1].split(',').map(Number) ?? [];
+    if (alpha > 0.5 && blue >= 0) return red * 0.3 + green * 0.6 + blue * 0.1 < 128;
+  }
+  return null;
 }

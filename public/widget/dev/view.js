@@ -71,15 +71,16 @@ export function createView({ log, t, root, server, book, actions }) {
     const { answer: text } = turn;
     element.setAttribute('aria-busy', String(turn.state === 'open'));
     const state = `${Boolean(markdown)} ${turn.state} ${text}`;
+    fetchMarkdown();
     if (!text || drawn.get(element) === state) return;
     drawn.set(element, state);
     if (!markdown) {
-      fetchMarkdown();
       setText(element, text);
       return;
     }
     if (element.firstChild?.nodeType === Node.TEXT_NODE) element.replaceChildren();
     markdown.growMarkdown(element, text, {
+      base: turn.page ?? undefined,
       sources: turn.sources,
       words: { copyCode: t('copyCode'), copied: t('copied'), source: t('source'), table: t('table') },
       onCopy: () => actions.say(t('copied')),

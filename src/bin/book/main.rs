@@ -14,6 +14,7 @@
 
 mod asking;
 mod check;
+mod costs;
 mod evaluate;
 mod failure;
 mod forget;
@@ -48,6 +49,7 @@ enum Command {
     Search(search::Arguments),
     Evaluate(evaluate::Arguments),
     Gaps(gaps::Arguments),
+    Costs(costs::Arguments),
     Forget(forget::Arguments),
 }
 
@@ -60,6 +62,7 @@ impl Command {
             Self::Search(arguments) => search::run(arguments, settings).await,
             Self::Evaluate(arguments) => evaluate::run(arguments, settings).await,
             Self::Gaps(arguments) => gaps::run(arguments, settings).await,
+            Self::Costs(arguments) => costs::run(arguments, settings).await,
             Self::Forget(arguments) => forget::run(arguments, settings).await,
         }
     }

@@ -65,7 +65,7 @@ impl Client<'_> {
     async fn unanswered_questions(&mut self, world: &World) {
         let chat = world.chat().await;
         let question = json!({ "message": "hi" });
-        world.model.next(Script::refused());
+        world.model.next(Script::refusal(400, "", "context_length"));
         let reply = self.ask(&chat, &question, 500).await;
         assert!(reply.json()["session_id"].is_string(), "{reply:?}");
         let hasty = world.chat_with("LLM_TIMEOUT_MS", 100).await;
