@@ -44,7 +44,7 @@ export function passageOf(selection, article) {
 export function watchSelection({ article, onChange, signal }) {
   let timer = null;
   let pressed = false;
-  let known = null;
+  let known; // not yet whether there is one
 
   function soon({ type }) {
     if (type === 'mousedown') pressed = true;
@@ -56,7 +56,7 @@ export function watchSelection({ article, onChange, signal }) {
   function settled() {
     if (pressed) return; // it is being dragged
     const next = passageOf(getSelection(), article());
-    if (next || known) onChange(next);
+    if (next || known !== null) onChange(next);
     known = next;
   }
 

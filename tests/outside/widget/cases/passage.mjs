@@ -336,7 +336,28 @@ async function now({ page, origin, site, check }) {
   check.equal(await page.evaluate(() => window.modules.articleOf('.nowhere')), null, "the owner's selector is the owner's");
 }
 
+async function chatkit({ page, origin, site, check }) {
+  // ChatKit's own script is on another host: without its window, as far as the page itself goes.
+  await page.goto(`${origin}/chatkit.html`);
+  await page.evaluate(async () => {
+    const { watchPassage } = await import('/chatkit-passage.js');
+    window.asked = [];
+    watchPassage(document.getElementById('passage'), document.getElementById('ask-selection'), (text) => window.asked.push(text));
+    for (const button of document.querySelectorAll('.ask-section')) button.hidden = false;
+  });
+  const paragraph = page.locator('#passage section p').first();
+  await paragraph.evaluate((element) => getSelection().selectAllChildren(element));
+  await page.locator('#ask-selection').click();
+  const words = (await paragraph.textContent()).replace(/\s+/g, ' ').trim();
+  check.equal(await page.evaluate(() => window.asked), [words], 'what is selected');
+  await page.locator('.ask-section').first().click();
+  const section = (await page.evaluate(() => window.asked)).at(-1);
+  check(section.includes('\n\n') && !section.includes('Ask about'), section);
+}
+
 export const cases = [
+  // ChatKit comes from its maker's host.
+  { name: "ChatKit's page offers the same passages", run: chatkit, allowed: [/request: |ERR_|chatkit/i] },
   { name: 'each kind of block in Docusaurus', run: docusaurus },
   { name: 'formulas by their TeX', run: formulas },
   { name: 'code, tables and headings in MkDocs and mdBook', run: others },
