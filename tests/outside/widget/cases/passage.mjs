@@ -1,5 +1,7 @@
 // What a reader selects, in books by three generators: the text that comes of it, and when.
 
+import { readFileSync, readdirSync } from 'node:fs';
+
 const MODULES = ['passage', 'page', 'place'];
 
 /** Opens a page and gets the modules to it, as the widget would. */
@@ -336,6 +338,26 @@ async function now({ page, origin, site, check }) {
   check.equal(await page.evaluate(() => window.modules.articleOf('.nowhere')), null, "the owner's selector is the owner's");
 }
 
+// Of each generator a page as it was built, without its styles and scripts.
+async function generators({ page, origin, site, check }) {
+  const books = new URL('../../../stories/book/fixtures/', import.meta.url);
+  const builds = { docusaurus: 'docs/motion/walking/index.html', 'mkdocs-material': 'walking/index.html' };
+  for (const generator of readdirSync(books)) {
+    if (generator.includes('.')) continue;
+    const file = new URL(`${generator}/site/${builds[generator] ?? 'walking.html'}`, books);
+    const html = readFileSync(file, 'utf8').replace(/<(script|style)\b.*?<\/\1>|<link\b[^>]*>/gs, '');
+    await read(page, site.variant({ pages: { '/': html }, tag: '' }), origin);
+    const { title, heading } = await page.evaluate(() => window.modules.pageNow());
+    check.equal(heading, 'Walking', `the heading of ${generator}`);
+    check(/walking/i.test(title), title);
+    const text = await selectAll(page, 'body');
+    check(text.startsWith('Walking\n'), `${generator} begins with ${JSON.stringify(text.slice(0, 60))}`);
+    for (const words of ['kxnav', 'Next', 'Previous', 'Search', '¶', '#\n', 'Skip to']) {
+      check(!text.includes(words), `${generator} has ${words}: ${JSON.stringify(text)}`);
+    }
+  }
+}
+
 async function chatkit({ page, origin, site, check }) {
   // ChatKit's own script is on another host: without its window, as far as the page itself goes.
   await page.goto(`${origin}/chatkit.html`);
@@ -361,6 +383,7 @@ export const cases = [
   { name: 'each kind of block in Docusaurus', run: docusaurus },
   { name: 'formulas by their TeX', run: formulas },
   { name: 'code, tables and headings in MkDocs and mdBook', run: others },
+  { name: 'the article of each generator', run: generators, allowed: [/favicon|404|ERR_/] },
   { name: 'by mouse and keyboard, once it is made', run: made },
   { name: 'by touch', run: touched },
   { name: 'a passage that is too long says so', run: long },
