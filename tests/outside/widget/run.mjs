@@ -97,7 +97,7 @@ model.close();
 console.log(`widget: ${passed} passed, ${failed} failed`);
 process.exit(failed || !passed ? 1 : 0);
 
-async function runCase(file, { name, run, allowed = [], needs }) {
+async function runCase(file, { name = 'all of it', run, allowed = [], needs }) {
   const began = performance.now();
   const watch = new Watch(browser, origin, allowed);
   model.reset();
