@@ -22,8 +22,17 @@ export function passageOf(selection, article) {
   if (range.comparePoint(article, 0) === 0) range.setStart(article, 0);
   if (range.comparePoint(article, article.childNodes.length) === 0) range.setEnd(article, article.childNodes.length);
   grow(range);
-  const text = join(leaves(range, article));
-  if (!text) return null;
+  const pieces = [...leaves(range, article)];
+  const text = join(pieces);
+  const solid = pieces.filter((piece) => piece.node && piece.text.trim());
+  if (!solid.length) return null;
+  // Not the blank beginning of the next paragraph, which a triple click selects, too.
+  const { node: first, from } = solid[0];
+  const { node: last, to } = solid.at(-1);
+  if (first.data) range.setStart(first, from);
+  else range.setStartBefore(first);
+  if (last.data) range.setEnd(last, to);
+  else range.setEndAfter(last);
   const rect = [...range.getClientRects()].at(-1) ?? range.getBoundingClientRect();
   return { text, range, rect, tooLong: text.length > MAX_PASSAGE && [...text].length > MAX_PASSAGE };
 }
@@ -35,7 +44,7 @@ export function passageOf(selection, article) {
 export function watchSelection({ article, onChange, signal }) {
   let timer = null;
   let pressed = false;
-  let known = null;
+  let known; // not yet whether there is one
 
   function soon({ type }) {
     if (type === 'mousedown') pressed = true;
@@ -47,7 +56,7 @@ export function watchSelection({ article, onChange, signal }) {
   function settled() {
     if (pressed) return; // it is being dragged
     const next = passageOf(getSelection(), article());
-    if (next || known) onChange(next);
+    if (next || known !== null) onChange(next);
     known = next;
   }
 
@@ -75,8 +84,8 @@ function word(node, at) {
 // ---- Text
 
 /**
- * The pieces of text in `range`, in order: `{ text, node, from }`, with `node` the text (from this
- * offset on) or the formula that it is of, null for what only stands between two blocks.
+ * The pieces of text in `range`, in order: `{ text, node, from, to }`, with `node` the text (and
+ * where in it) or the formula that it is of, null for what only stands between two blocks.
  */
 export function* leaves(range, article) {
   const walker = document.createTreeWalker(article, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT, (node) => {
@@ -91,9 +100,11 @@ export function* leaves(range, article) {
     const pre = (node.data ? node.parentElement : node).closest('pre');
     let text = '';
     let from = 0;
+    let to = 0;
     if (node.nodeType === Node.TEXT_NODE) {
       from = node === range.startContainer ? range.startOffset : 0;
-      text = node.data.slice(from, node === range.endContainer ? range.endOffset : undefined);
+      to = node === range.endContainer ? range.endOffset : node.length;
+      text = node.data.slice(from, to);
       if (!pre) text = text.replace(/\s+/g, ' ');
     } else if (isFormula(node)) {
       formula = node;
@@ -108,7 +119,7 @@ export function* leaves(range, article) {
       if (last) yield { text: between(last, block, article), node: null };
       last = block;
     }
-    yield { text, node, from, pre };
+    yield { text, node, from, to, pre };
   }
 }
 

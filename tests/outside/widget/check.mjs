@@ -9,6 +9,7 @@ export function check(truth, words = 'is not so') {
 check.equal = (is, expected, words = 'differs') => {
   const [left, right] = [is, expected].map((value) => JSON.stringify(value, null, 1));
   if (left !== right) {
-    throw new AssertionError({ message: `${words}:\n  is       ${left}\n  expected ${right}` });
+    const [a, b] = [left, right].map((text) => String(text).slice(0, 3_000));
+    throw new AssertionError({ message: `${words}:\n  is       ${a}\n  expected ${b}` });
   }
 };
