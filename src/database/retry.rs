@@ -252,6 +252,20 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_or_a_deadlock_passes_and_a_wrong_statement_stays_wrong() {
+        for code in [
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::T_R_SERIALIZATION_FAILURE,
+        ] {
+            assert!(is_locked(&code), "{code:?}");
+            let locked = || Fault::Locked(code.clone(), String::new());
+            assert_eq!(count(Rank::Other, locked), 10, "{code:?}");
+        }
+        assert!(!is_locked(&SqlState::UNDEFINED_COLUMN));
+    }
+
+    #[test]
     fn that_it_may_have_run_is_not_forgotten() {
         let mut begin = tries(Rank::Begin);
         let silent = begin.after(Fault::TimedOut, Instant::now());

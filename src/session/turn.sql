@@ -266,7 +266,12 @@ begin
         insert into reservations (answer_id, day, shard, nanos, prompt_nanos, ends_at)
         values (
             new_answer, today, spending_shard, cost, greatest(cost - answer_cost, 0), instant + lease
-        );
+        )
+        on conflict (answer_id) do nothing;
+        if not found then
+            -- The first run of this very statement was still at work when we looked.
+            raise exception using errcode = 'TC004', message = 'the turn has begun meanwhile';
+        end if;
     end if;
 
     -- Not if it was there: it may be being forgotten at this very moment.
@@ -308,10 +313,6 @@ begin
         on conflict (id) do nothing
         returning created_at into question_created_at;
         if not found then
-            if not again and this_question = new_question then
-                -- The first run of this very statement was still at work when we looked.
-                raise exception using errcode = 'TC004', message = 'the question was stored meanwhile';
-            end if;
             question_created_at := earlier.created_at;
         end if;
     end if;

@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::harness::model::held;
 use crate::harness::{Reply, Running, UNKNOWN, World, eventually};
@@ -78,6 +79,29 @@ async fn a_moderated_turn_takes_a_place_more() {
 }
 
 #[tokio::test]
+async fn whoever_finds_the_instance_full_is_told_so_whatever_they_ask() {
+    let world = World::new().await;
+    let chat = world.chat_after("ulimit -n 64").await;
+    let address = chat.url.strip_prefix("http://").unwrap();
+    let mut silent = Vec::new();
+    let refused = loop {
+        assert!(silent.len() < 64);
+        silent.push(TcpStream::connect(address).await.unwrap());
+        let read = chat.request(Method::GET, "/chat");
+        let read = Reply::of(read.header("connection", "close"));
+        let reply = timeout(Duration::from_secs(10), read).await;
+        let reply = reply.expect("nobody is told, and nobody else is accepted");
+        if reply.status != 400 {
+            break reply;
+        }
+    };
+    assert_eq!(refused.error(), (503, "overloaded".into()));
+    drop(silent);
+    let room = eventually(async || (chat.get("/chat").await.status == 400).then_some(()));
+    room.await.expect("it stays full");
+}
+
+#[tokio::test]
 async fn connections_that_say_nothing_keep_readers_out_only_while_they_last() {
     let world = World::new().await;
     world.model.next(held());
@@ -97,7 +121,8 @@ async fn connections_that_say_nothing_keep_readers_out_only_while_they_last() {
 
     let gone = Instant::now();
     drop(silent);
-    late.remove(0).await.unwrap().field("response");
+    let late = timeout(Duration::from_secs(10), late.remove(0)).await;
+    late.expect("it is never let in").unwrap().field("response");
     assert!(
         gone.elapsed() < Duration::from_secs(5),
         "{:?}",

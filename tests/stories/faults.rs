@@ -21,6 +21,39 @@ async fn a_database_that_has_to_wake_up_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_statement_that_is_still_at_work_when_it_runs_again_begins_one_turn() {
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.with("RATE_LIMIT_NETWORK_PER_DAY", 500);
+    let chat = world.chat().await;
+    chat.ask("warm up").await;
+    let state = "select (select sum(asked) from networks), (select count(*) from reservations),
+        (select count(*) from messages), (select sum(nanos) from spending)";
+    let before = world.database.rows(state).await;
+    let cost: u64 = before[0][3].parse().unwrap();
+    for (turns, key) in [(2, None), (3, Some("k1"))] {
+        let mut request = chat
+            .request(Method::POST, "/chat")
+            .json(&json!({ "message": "hi" }));
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let lock = world.database.lock("select from networks for update").await;
+        let twice = async {
+            world.database.is_waited_for().await;
+            // The server does not notice while the statement waits.
+            proxy.cut_all();
+            world.database.are_waiting(2).await;
+            lock.release().await;
+        };
+        let (reply, ()) = tokio::join!(Reply::of(request), twice);
+        assert_eq!(reply.status, 200, "{key:?}: {reply:?}");
+        let after = [turns, 0, 2 * turns, turns * cost].map(|number| number.to_string());
+        assert_eq!(world.database.rows(state).await, [after], "{key:?}");
+        assert_eq!(world.model.asked().len() as u64, turns);
+    }
+}
+
+#[tokio::test]
 async fn a_slow_network_only_slows() {
     let (world, proxy) = World::behind_proxy().await;
     proxy.fault(Fault::Delay(Duration::from_millis(200)));

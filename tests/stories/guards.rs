@@ -28,6 +28,32 @@ async fn ask_from(chat: &Running, address: &str) -> Reply {
     .await
 }
 
+/// A request for a turn in a new conversation.
+fn ask() -> Ask {
+    Ask {
+        question: Question {
+            message: "hi".into(),
+            conversation: None,
+            selected_text: None,
+            page: None,
+        },
+        key: None,
+        network: Network([7; 16]),
+        reader: None,
+        owned: false,
+        retried: None,
+        when_left: WhenLeft::Stop,
+        stored: Stored::default(),
+    }
+}
+
+/// When the day's limits begin anew.
+async fn seconds_until_midnight(world: &World) -> u64 {
+    let left = "select extract(epoch from
+        date_trunc('day', now(), 'utc') + interval '1 day' - now())::bigint";
+    world.database.rows(left).await[0][0].parse().unwrap()
+}
+
 /// What today has cost so far.
 async fn spent(world: &World) -> i64 {
     let rows = world
@@ -126,6 +152,19 @@ async fn a_conversation_has_a_pace_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_conversation_that_has_rested_has_saved_up_no_questions() {
+    let world = World::new().await;
+    let world = world.with("RATE_LIMIT_CONVERSATION_PER_MINUTE", 2);
+    let chat = world.chat().await;
+    let session = chat.ask("0").await.field("session_id");
+    let rest = "update chat_sessions set due = due - interval '1 hour'";
+    world.database.rows(rest).await;
+    for status in [200, 200, 429] {
+        assert_eq!(chat.ask_in(&session, "hi").await.status, status);
+    }
+}
+
+#[tokio::test]
 async fn a_network_has_a_count_for_the_day_that_survives_a_restart() {
     let world = World::new()
         .await
@@ -143,7 +182,8 @@ async fn a_network_has_a_count_for_the_day_that_survives_a_restart() {
     let refused = ask_from(&chat, "2001:db8:1:2:ffff::9").await;
     assert_eq!(refused.error(), (429, "rate_limited".into()));
     let wait = refused.json()["error"]["retry_after"].as_u64().unwrap();
-    assert!(wait <= 24 * 60 * 60, "{wait}");
+    let left = seconds_until_midnight(&world).await;
+    assert!((left..=left + 60).contains(&wait), "{wait} of {left}");
     assert_eq!(ask_from(&chat, "2001:db8:1:3::3").await.status, 200);
 }
 
@@ -313,6 +353,27 @@ async fn when_the_days_budget_is_spent_everybody_is_told_to_come_back_tomorrow()
         .rows("update spending set day = day - 1")
         .await;
     world.model.always(Script::answer(ANSWER));
+    let again = eventually(async || (chat.ask("hi").await.status == 200).then_some(()));
+    again.await.expect("it still refuses");
+}
+
+#[tokio::test]
+async fn that_the_budget_is_spent_is_remembered_for_a_moment_and_no_longer() {
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.with("DAILY_BUDGET_USD", "0.05");
+    let chat = world.chat().await;
+    let all = "insert into spending select (now() at time zone 'utc')::date, 0, 50000000";
+    world.database.rows(all).await;
+    assert_eq!(chat.ask("hi").await.error().0, 503);
+    let before = proxy.round_trips();
+    let again = chat.ask("hi").await;
+    assert_eq!(again.error(), (503, "budget_exhausted".into()));
+    assert_eq!(proxy.round_trips(), before);
+    let left = seconds_until_midnight(&world).await;
+    let wait = again.json()["error"]["retry_after"].as_u64().unwrap();
+    assert!((left..=left + 60).contains(&wait), "{wait} of {left}");
+    // What was reserved is settled.
+    world.database.rows("delete from spending").await;
     let again = eventually(async || (chat.ask("hi").await.status == 200).then_some(()));
     again.await.expect("it still refuses");
 }
@@ -517,6 +578,32 @@ async fn a_turn_that_is_stopped_before_the_verdict_keeps_no_question() {
 }
 
 #[tokio::test]
+async fn what_is_asked_while_a_question_is_taken_back_is_not_lost() {
+    let world = World::new().await;
+    let settings = Settings::from_variables(world.settings().iter().cloned()).unwrap();
+    let database = textbook_chat::database::Database::new(settings.database.clone());
+    let begun = session::begin(&database, &ask(), 100, &Terms::of(&settings)).await;
+    let Ok(Outcome::Begun(turn)) = begun else {
+        panic!("{begun:?}");
+    };
+    // Another turn in the same conversation has just stored its question.
+    let second = format!(
+        "update chat_sessions set updated_at = now();
+         insert into messages (id, session_id, role, content)
+         values (gen_random_uuid(), '{}', 'user', 'second')",
+        turn.conversation
+    );
+    let second = world.database.lock(&second).await;
+    let commit = async {
+        world.database.is_waited_for().await;
+        second.commit().await;
+    };
+    let (refused, ()) = tokio::join!(session::refuse(&database, &turn, None), commit);
+    refused.unwrap();
+    assert_eq!(world.database.messages().await, ["user: second"]);
+}
+
+#[tokio::test]
 async fn without_moderation_no_verdict_is_asked_for() {
     let world = World::new().await;
     world.chat().await.ask("hi").await;
@@ -550,42 +637,52 @@ async fn a_turn_that_sweeps_takes_some_dead_rows_along_and_nothing_that_is_neede
     let world = World::new().await.guarded();
     let dead = "insert into networks
         select decode(md5(i::text), 'hex'), current_date - 2, now(), 1 from generate_series(1, 700) i;
-        insert into spending select current_date - 40, i, 1 from generate_series(1, 3) i";
+        insert into spending select current_date - 40, i, 1 from generate_series(1, 3) i;
+        insert into spending values (current_date - 20, 1, 1);
+        insert into reservations
+            values (gen_random_uuid(), current_date - 40, 1, 1, 1, now() + interval '1 day');
+        insert into chat_sessions (id) values (gen_random_uuid());
+        insert into idempotency_keys
+            select decode(md5(i::text), 'hex'), '', id, id, id, now(), now() - i * interval '1 hour'
+            from chat_sessions, (values (23), (25), (50)) hours (i)";
     world.database.rows(dead).await;
     let settings = Settings::from_variables(world.settings().iter().cloned()).unwrap();
     let database = textbook_chat::database::Database::new(settings.database.clone());
     let left = async || {
         let sql = "select (select count(*) from networks),
             (select count(*) from spending where day < current_date - 1),
+            (select count(*) from idempotency_keys),
+            (select count(*) from reservations where day < current_date - 1),
             (select count(*) from messages)";
         world.database.rows(sql).await
     };
     for (sweeps, expected) in [
-        (0.0, [["701", "3", "1"]]),
-        (1.0, [["201", "0", "2"]]),
-        (1.0, [["1", "0", "3"]]),
+        (0.0, [["701", "4", "3", "1", "1"]]),
+        (1.0, [["201", "1", "1", "0", "2"]]),
+        (1.0, [["1", "1", "1", "0", "3"]]),
     ] {
         let mut terms = Terms::of(&settings);
         terms.sweeps = sweeps;
-        let ask = Ask {
-            question: Question {
-                message: "hi".into(),
-                conversation: None,
-                selected_text: None,
-                page: None,
-            },
-            key: None,
-            network: Network([7; 16]),
-            reader: None,
-            owned: false,
-            retried: None,
-            when_left: WhenLeft::Stop,
-            stored: Stored::default(),
-        };
-        let begun = session::begin(&database, &ask, 100, &terms).await.unwrap();
+        let begun = session::begin(&database, &ask(), 100, &terms)
+            .await
+            .unwrap();
         assert!(matches!(begun, Outcome::Begun(_)), "{begun:?}");
         assert_eq!(left().await, expected);
     }
+}
+
+#[tokio::test]
+async fn a_conversation_with_a_new_question_is_not_deleted_though_no_answer_came() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    let session = chat.ask("old").await.field("session_id");
+    let age = "update chat_sessions set updated_at = now() - interval '31 days'";
+    world.database.rows(age).await;
+    world.model.next(Script::refused());
+    assert_eq!(chat.ask_in(&session, "new").await.status, 500);
+    let said = operate(&world.database.url, &["sweep"], &[("RETENTION_DAYS", "30")]);
+    assert!(said.unwrap().contains("Deleted 0 conversation"));
+    assert_eq!(world.database.messages().await.len(), 3);
 }
 
 #[tokio::test]

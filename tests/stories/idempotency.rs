@@ -1,10 +1,11 @@
 //! The same request twice is answered once.
 
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::harness::model::{Script, held, talkative};
 use crate::harness::stream::told;
-use crate::harness::{Reply, Running, World, question};
+use crate::harness::{Reply, Running, World, eventually, question};
 
 async fn ask(chat: &Running, key: &str) -> Reply {
     chat.post_with(&question(), ("idempotency-key", key)).await
@@ -49,6 +50,7 @@ async fn while_the_first_is_running_the_second_is_told_to_wait() {
     assert_eq!(first.field("response"), "At last.");
     for reply in [second, third] {
         assert_eq!(reply.error(), (409, "in_progress".into()));
+        assert_eq!(reply.header("retry-after"), Some("1"));
     }
     assert_eq!(ask(&other, "k1").await.json(), first.json());
     assert_eq!(world.model.asked().len(), 1);
@@ -70,6 +72,80 @@ async fn many_at_once_are_answered_once() {
     }
     assert_eq!(world.model.asked().len(), 1);
     assert_eq!(world.database.counts().await, (1, 2));
+}
+
+#[tokio::test]
+async fn of_two_that_looked_at_once_one_claims_the_key() {
+    let world = World::new().await.with("RATE_LIMIT_NETWORK_PER_DAY", 500);
+    let chats = [world.chat().await, world.chat().await];
+    assert_eq!(ask(&chats[0], "warm up").await.status, 200);
+    world.model.next(held());
+    // Both see that nobody has the key, and wait for another row.
+    let lock = world.database.lock("select from networks for update").await;
+    let mut asks: JoinSet<_> = chats
+        .into_iter()
+        .map(|chat| async move { ask(&chat, "k1").await })
+        .collect();
+    world.database.are_waiting(2).await;
+    lock.release().await;
+    let first = asks.join_next().await.unwrap().unwrap();
+    assert_eq!(first.error(), (409, "in_progress".into()));
+    world.model.release();
+    let second = asks.join_next().await.unwrap().unwrap();
+    assert_eq!(second.field("response"), "At last.");
+    assert_eq!(world.model.asked().len(), 2);
+    assert_eq!(world.database.counts().await, (2, 4));
+}
+
+#[tokio::test]
+async fn a_turn_that_outlives_its_lease_does_not_release_the_key_of_the_next() {
+    let world = World::new().await;
+    let chat = &world.chat().await;
+    let refusal = "HTTP/1.1 401 Scripted\r\ncontent-length: 0\r\n\r\n";
+    world.model.next(Script::silence().write(refusal));
+    let first = ask(chat, "k1");
+    let rest = async {
+        world.model.was_asked(1).await;
+        let lease = "update idempotency_keys set running_until = now() - interval '1 second'";
+        world.database.rows(lease).await;
+        world.model.next(held());
+        let second = ask(chat, "k1");
+        let rest = async {
+            world.model.was_asked(2).await;
+            world.model.release();
+            // The first turn releases nothing: the second one is still running.
+            chat.logged("request failed").await;
+            let failed = "select count(*) from reservations";
+            let ended = async || (world.database.rows(failed).await == [["1"]]).then_some(());
+            eventually(ended).await.expect("the first one never ends");
+            let third = ask(chat, "k1").await;
+            assert_eq!(third.error(), (409, "in_progress".into()));
+            world.model.release();
+        };
+        tokio::join!(second, rest).0
+    };
+    let (first, second) = tokio::join!(first, rest);
+    assert_eq!(first.status, 500);
+    assert_eq!(second.field("response"), "At last.");
+    assert_eq!(world.model.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_holds_for_a_day_from_its_first_use() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    world.model.next(Script::refused());
+    assert_eq!(ask(&chat, "k1").await.status, 500);
+    let age = async |hours| {
+        let age = "update idempotency_keys set created_at = created_at - interval";
+        world.database.rows(&format!("{age} '{hours} hours'")).await;
+    };
+    age(20).await;
+    let answered = ask(&chat, "k1").await;
+    assert_eq!(ask(&chat, "k1").await.json(), answered.json());
+    age(5).await;
+    let anew = ask(&chat, "k1").await;
+    assert_ne!(anew.field("session_id"), answered.field("session_id"));
 }
 
 #[tokio::test]
@@ -116,7 +192,7 @@ async fn after_a_reader_has_stopped_an_answer_the_same_request_is_answered_anew(
     drop(stream);
     world.model.was_hung_up().await;
     let free = "select count(*) from idempotency_keys where running_until < now()";
-    crate::harness::eventually(async || (world.database.rows(free).await == [["1"]]).then_some(()))
+    eventually(async || (world.database.rows(free).await == [["1"]]).then_some(()))
         .await
         .unwrap();
     let again = ask(&chat, "k1").await;

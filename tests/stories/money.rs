@@ -153,6 +153,40 @@ async fn a_turn_that_died_is_charged_when_its_lease_is_over_what_others_have_cos
 }
 
 #[tokio::test]
+async fn a_turn_that_died_is_charged_no_more_than_it_had_reserved() {
+    let world = World::new().await;
+    let reserved = die(&world, world.chat().await).await;
+    let dear = "update spending set settled_reserved = 1, settled_cost = 2";
+    world.database.rows(dear).await;
+    pass_leases(&world).await;
+    sweep(&world).await;
+    assert_eq!(reserving(&world).await, 0);
+    assert_eq!(spent(&world).await, reserved);
+}
+
+#[tokio::test]
+async fn a_history_is_reserved_for_as_far_as_a_prompt_can_hold_it() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    let session = chat.ask("hi").await.field("session_id");
+    // Two million bytes, each of which may be a token; a prompt has 48,000 characters.
+    let long = "update messages set content = repeat('word ', 400000) where role = 'assistant'";
+    world.database.rows(long).await;
+    world.model.next(held_with_usage());
+    let reserved = async {
+        world.model.was_asked(2).await;
+        let reserved = "select nanos from reservations";
+        let reserved = number(&world.database, reserved).await;
+        world.model.release();
+        reserved
+    };
+    let (reply, reserved) = tokio::join!(chat.ask_in(&session, "hi"), reserved);
+    assert_eq!(reply.status, 200);
+    let history = 4 * 48_000 * 750;
+    assert!((history..2 * history).contains(&reserved), "{reserved}");
+}
+
+#[tokio::test]
 async fn a_turn_that_outlives_its_lease_is_not_settled_again() {
     let world = World::new().await;
     let chat = world.chat().await;
@@ -168,6 +202,22 @@ async fn a_turn_that_outlives_its_lease_is_not_settled_again() {
     let (reply, ()) = tokio::join!(chat.ask("hi"), outlive);
     assert_eq!(reply.status, 200);
     assert_eq!(spent(&world).await, 2 * COST);
+}
+
+#[tokio::test]
+async fn a_turn_whose_conversation_is_forgotten_meanwhile_is_settled() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    world.model.next(held_with_usage());
+    let forget = async {
+        world.model.was_asked(1).await;
+        world.database.rows("delete from chat_sessions").await;
+        world.model.release();
+    };
+    let (reply, ()) = tokio::join!(chat.ask("hi"), forget);
+    assert_eq!(reply.error(), (404, "not_found".into()));
+    assert_eq!(reserving(&world).await, 0);
+    assert_eq!(spent(&world).await, COST);
 }
 
 #[tokio::test]
@@ -215,6 +265,64 @@ async fn a_question_that_is_too_big_for_the_rest_refuses_itself_alone_and_counts
         .await;
     assert_eq!(neighbour.status, 200);
     assert_eq!(world.model.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_question_that_is_too_big_does_not_touch_its_conversation() {
+    let world = World::new().await.with("DAILY_BUDGET_USD", "0.05");
+    let chat = world.chat().await;
+    let session = chat.ask("hi").await.field("session_id");
+    let conversation = "select updated_at, due, title from chat_sessions";
+    let before = world.database.rows(conversation).await;
+    let big = json!({
+        "message": "What is it?", "selected_text": "🤖".repeat(20_000), "session_id": session,
+    });
+    assert_eq!(chat.post(&big).await.error().0, 503);
+    assert_eq!(world.database.rows(conversation).await, before);
+    assert_eq!(chat.ask_in(&session, "hi").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_budget_that_is_spent_to_the_last_billionth_refuses_everybody() {
+    let world = World::new()
+        .await
+        .with("DAILY_BUDGET_USD", "0.05")
+        .with("RATE_LIMIT_NETWORK_PER_DAY", 500);
+    let all = "insert into spending select (now() at time zone 'utc')::date, 3, 50000000";
+    world.database.rows(all).await;
+    let refused = world.chat().await.ask("hi").await;
+    assert_eq!(refused.error(), (503, "budget_exhausted".into()));
+    let message = refused.json()["error"]["message"].to_string();
+    assert!(message.contains("come back later"), "{message}");
+    assert!(!message.contains("shorter"), "{message}");
+    let counted = "select count(*) from networks";
+    assert_eq!(world.database.rows(counted).await, [["0"]]);
+    let left = "select extract(epoch from date_trunc('day', now(), 'utc') + interval '1 day' - now())::bigint";
+    let left = number(&world.database, left).await;
+    let wait = refused.json()["error"]["retry_after"].as_i64().unwrap();
+    assert!(
+        (left..=left + 60).contains(&wait),
+        "{wait}, until midnight {left}"
+    );
+}
+
+#[tokio::test]
+async fn a_sweep_waits_for_nothing_that_is_locked_and_settles_none_of_it() {
+    let world = World::new().await;
+    let reserved = die(&world, world.chat().await).await;
+    pass_leases(&world).await;
+    // A turn that has outlived its lease may be ending at this moment.
+    for table in ["reservations", "spending"] {
+        let lock = format!("select from {table} for update");
+        let lock = world.database.lock(&lock).await;
+        let swept = tokio::time::timeout(Duration::from_secs(10), sweep(&world)).await;
+        assert!(swept.is_ok(), "it waits for {table}");
+        assert_eq!(spent(&world).await, reserved, "{table}");
+        assert_eq!(reserving(&world).await, 1, "{table}");
+        lock.release().await;
+    }
+    sweep(&world).await;
+    assert_eq!(reserving(&world).await, 0);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
-use crate::harness::model::{held_halfway, talkative};
+use crate::harness::model::{Script, held_halfway, talkative};
 use crate::harness::{Reply, Running, World, eventually};
 
 /// The host's end of the socket.
@@ -50,13 +50,14 @@ impl Host {
 
     /// Waits until the invocation has ended.
     async fn ended(&self, invocation: &str) {
-        let ended = eventually(async || {
-            let said = self.said.lock().unwrap();
-            let mut ends = said.iter().filter(|message| message["type"] == "end");
-            ends.find(|end| end["payload"]["context"]["invocationId"] == invocation)
-                .map(|_| ())
-        });
+        let ended = eventually(async || self.says_that_it_ended(invocation).then_some(()));
         ended.await.expect("the invocation never ends");
+    }
+
+    fn says_that_it_ended(&self, invocation: &str) -> bool {
+        let said = self.said.lock().unwrap();
+        let mut ends = said.iter().filter(|message| message["type"] == "end");
+        ends.any(|end| end["payload"]["context"]["invocationId"] == invocation)
     }
 
     fn has_ended(&self) -> bool {
@@ -118,6 +119,27 @@ async fn an_invocation_ends_after_the_answer_of_a_json_turn_is_stored() {
     host.ended("one").await;
     assert_eq!(world.database.messages().await.len(), 2);
     assert_eq!(ask.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn an_invocation_goes_on_until_its_reader_has_the_last_word() {
+    let (world, host, chat) = on_platform("unread").await;
+    // As many pieces as may wait, and more than sockets hold.
+    let piece = format!("{} ", "long".repeat(32 * 1024));
+    world.model.next(Script::answer(&piece.repeat(25)));
+    let unread = chat
+        .stream_unread(&json!({ "message": "hi" }), &invocation("one"))
+        .await;
+    let stored = async || (world.database.messages().await.len() == 2).then_some(());
+    eventually(stored).await.expect("it is never stored");
+    let another = chat
+        .stream_with(&json!({ "message": "hi" }), &invocation("two"))
+        .await;
+    another.rest().await;
+    host.ended("two").await;
+    assert!(!host.says_that_it_ended("one"), "most of it is unread");
+    drop(unread);
+    host.ended("one").await;
 }
 
 #[tokio::test]

@@ -88,6 +88,7 @@ async fn a_long_conversation_is_read_page_by_page_from_its_end() {
             .iter()
             .map(|message| message["content"].as_str().unwrap().to_owned());
         contents.splice(0..0, texts);
+        assert!(contents.len() <= 120, "pages overlap");
     }
     let expected = ["0".to_owned(), ANSWER.to_owned()];
     let expected: Vec<_> = expected
@@ -95,6 +96,18 @@ async fn a_long_conversation_is_read_page_by_page_from_its_end() {
         .chain((1..=118).map(|i| i.to_string()))
         .collect();
     assert_eq!(contents, expected);
+}
+
+#[tokio::test]
+async fn a_message_of_another_conversation_is_no_place_to_read_from() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    let session = chat.ask("one").await.field("session_id");
+    let other = chat.ask("two").await.field("session_id");
+    let page = read(&chat, &format!("session_id={other}")).await.json();
+    let before = page["messages"][0]["id"].as_str().unwrap();
+    let page = read(&chat, &format!("session_id={session}&before={before}")).await;
+    assert_eq!(page.json()["messages"], json!([]));
 }
 
 #[tokio::test]

@@ -30,6 +30,20 @@ async fn all_are_answered(turns: JoinSet<Reply>) {
     }
 }
 
+/// A database with room for so many connections of the role that is returned, which functions use.
+async fn with_room_for(connections: usize) -> (World, String) {
+    let world = World::new().await;
+    let role = format!("limited_{}", world.database.name);
+    let limit = format!(
+        "create role {role} login connection limit {connections};
+         grant all on all tables in schema public to {role};
+         grant all on all sequences in schema public to {role}"
+    );
+    world.database.rows(&limit).await;
+    let url = world.database.url.replace("postgres@", &format!("{role}@"));
+    (world.with("DATABASE_URL", url), role)
+}
+
 fn release(world: &World, turns: usize) {
     for _ in 0..turns {
         world.model.release();
@@ -206,17 +220,41 @@ async fn a_question_that_was_stored_without_a_word_is_given_up_as_a_whole() {
 }
 
 #[tokio::test]
+async fn a_question_that_may_be_stored_is_told_with_the_conversation_that_it_was_asked_in() {
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.hurried();
+    let chat = world.chat().await;
+    let session = chat.ask("before").await.field("session_id");
+    proxy.fault(Fault::Mute);
+    let reply = chat.ask_in(&session, "hi").await;
+    assert_eq!(reply.error(), (500, "database_error".into()));
+    assert_eq!(reply.json()["session_id"], session);
+    // The turn is still being given up, and must not hold the instance.
+    let began = Instant::now();
+    let ended = chat.function.terminate(Duration::from_secs(10)).await;
+    assert!(ended.unwrap().success());
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_stored_without_a_word_is_not_said_to_be_lost() {
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.hurried();
+    let chat = world.chat().await;
+    let mut turns = begin(&world, &chat, 1).await;
+    proxy.fault(Fault::Mute);
+    world.model.release();
+    let reply = turns.join_next().await.unwrap().unwrap();
+    assert_eq!(reply.error(), (500, "database_error".into()));
+    let message = reply.json()["error"]["message"].to_string();
+    assert!(message.contains("may be missing later"), "{message}");
+    assert_eq!(world.database.counts().await, (1, 2));
+}
+
+#[tokio::test]
 async fn a_database_with_room_for_fewer_connections_than_the_pool_makes_turns_wait_and_not_fail() {
-    let world = World::new().await;
-    let role = format!("limited_{}", world.database.name);
-    let limit = format!(
-        "create role {role} login connection limit 2;
-         grant all on all tables in schema public to {role};
-         grant all on all sequences in schema public to {role}"
-    );
-    world.database.rows(&limit).await;
-    let url = world.database.url.replace("postgres@", &format!("{role}@"));
-    let world = world.with("DATABASE_URL", url);
+    let (world, _) = with_room_for(2).await;
     let chat = world.chat().await;
     let question = |i| {
         let body = json!({ "message": format!("question {i}") });
@@ -229,6 +267,19 @@ async fn a_database_with_room_for_fewer_connections_than_the_pool_makes_turns_wa
         }
     }
     assert_eq!(world.database.counts().await, (256, 512));
+}
+
+#[tokio::test]
+async fn a_database_that_has_no_room_at_all_for_a_moment_makes_a_question_wait() {
+    let (world, role) = with_room_for(0).await;
+    let chat = world.chat().await;
+    let room = async {
+        chat.logged("no connection can be made").await;
+        let room = format!("alter role {role} connection limit 4");
+        world.database.rows(&room).await;
+    };
+    let (reply, ()) = tokio::join!(chat.ask("hi"), room);
+    assert_eq!(reply.status, 200, "{reply:?}");
 }
 
 #[tokio::test]

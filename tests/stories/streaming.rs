@@ -244,6 +244,19 @@ fn endless() -> Script {
 }
 
 #[tokio::test]
+async fn a_character_that_cannot_be_stored_is_left_out_of_an_answer() {
+    let world = World::new().await;
+    let chat = world.chat().await;
+    world
+        .model
+        .next(Script::answer("Half\u{0} an \u{0} answer."));
+    let reply = chat.ask("hi").await;
+    assert_eq!(reply.field("response"), "Half an  answer.");
+    let stored = ["user: hi", "assistant: Half an  answer."];
+    assert_eq!(world.database.messages().await, stored);
+}
+
+#[tokio::test]
 async fn a_reader_who_stops_reading_does_not_hold_the_turn() {
     let world = World::new().await.with("LLM_TIMEOUT_MS", 3_000);
     let chat = world.chat().await;

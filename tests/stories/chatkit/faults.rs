@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{UNKNOWN, create, failure, ids, questions, read, read_until, retry};
 use crate::harness::chatkit::{Turn, input, kinds};
-use crate::harness::model::{ANSWER, held, held_halfway};
+use crate::harness::model::{ANSWER, Script, held, held_halfway};
 use crate::harness::{Fault, World};
 
 async fn before_the_question_is_stored(fault: Fault) {
@@ -187,6 +187,34 @@ async fn a_statement_whose_reply_is_lost_runs_once_more_and_changes_nothing_twic
         .json("threads.delete", &json!({ "thread_id": thread }))
         .await;
     assert_eq!(world.database.counts().await, (1, 2));
+}
+
+/// The reply that is lost is that of `begin`: a retry reads its question before.
+#[tokio::test]
+async fn a_retry_that_is_still_at_work_when_it_runs_again_is_one_turn() {
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.with("RATE_LIMIT_NETWORK_PER_DAY", 500);
+    let chatkit = world.chatkit().await;
+    let reader = chatkit.reader();
+    let turn = reader.begin("hi").await;
+    let charged = "select (select sum(asked) from networks), (select sum(nanos) from spending),
+        (select count(*) from reservations)";
+    let cost: i64 = world.database.rows(charged).await[0][1].parse().unwrap();
+    let lock = world.database.lock("select from networks for update").await;
+    let twice = async {
+        world.database.is_waited_for().await;
+        proxy.cut_all();
+        world.database.are_waiting(2).await;
+        lock.release().await;
+    };
+    world.model.next(Script::answer("Newer."));
+    let (events, ()) = tokio::join!(reader.retry(&turn.thread, &turn.question), twice);
+    assert_eq!(*kinds(&events).last().unwrap(), "thread.item.done");
+    let texts = ["user: hi", "assistant: Newer."];
+    assert_eq!(reader.texts(&turn.thread).await, texts);
+    let expected = [2, 2 * cost, 0].map(|number| number.to_string());
+    assert_eq!(world.database.rows(charged).await, [expected]);
+    assert_eq!(world.model.asked().len(), 2);
 }
 
 #[tokio::test]

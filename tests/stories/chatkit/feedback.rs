@@ -116,6 +116,28 @@ async fn feedback_has_its_limits() {
 }
 
 #[tokio::test]
+async fn a_thread_takes_a_thousand_judgements_and_those_may_still_change() {
+    let world = World::new().await;
+    let chatkit = world.chatkit().await;
+    let reader = chatkit.reader();
+    let full = reader.begin("hi").await.thread;
+    let other = reader.begin("hi").await.thread;
+    let many = format!(
+        "insert into message_feedback (session_id, item_id, kind)
+         select '{full}', i, 'negative' from generate_series(1, 1000) i"
+    );
+    world.database.rows(&many).await;
+    say(&reader, &full, json!(["7", "new"]), "positive").await;
+    say(&reader, &other, json!(["new"]), "positive").await;
+    let positive = format!(
+        "select session_id = '{full}', item_id from message_feedback where kind = 'positive'
+         order by 2"
+    );
+    let expected = [["t", "7"], ["f", "new"]];
+    assert_eq!(world.database.rows(&positive).await, expected);
+}
+
+#[tokio::test]
 async fn the_operator_reads_it_with_the_documented_query() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;

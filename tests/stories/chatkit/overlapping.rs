@@ -46,6 +46,42 @@ async fn of_two_retries_the_newer_ones_answer_stays() {
 }
 
 #[tokio::test]
+async fn where_the_newer_of_two_retries_fails_the_older_ones_answer_is_kept() {
+    let world = World::new().await;
+    let chatkit = world.chatkit().await;
+    let reader = chatkit.reader();
+    let turn = reader.begin("hi").await;
+    let older = held_retry(&world, &reader, &turn).await;
+    world.model.next(Script::refused());
+    failure(&reader.retry(&turn.thread, &turn.question).await);
+    world.model.release();
+    let events = older.events().await;
+    assert_eq!(events.last().unwrap()["type"], "thread.item.done");
+    let texts = ["user: hi", "assistant: At last."];
+    assert_eq!(reader.texts(&turn.thread).await, texts);
+}
+
+#[tokio::test]
+async fn a_retry_whose_question_is_deleted_at_that_moment_asks_the_model_nothing() {
+    let world = World::new().await;
+    let chatkit = world.chatkit().await;
+    let reader = chatkit.reader();
+    let turn = reader.begin("hi").await;
+    // The retry sees the question, and waits for its conversation.
+    let delete = "select from chat_sessions for update; delete from messages";
+    let deletion = world.database.lock(delete).await;
+    let params = json!({ "thread_id": turn.thread, "item_id": turn.question });
+    let retry = reader.call("threads.retry_after_item", &params);
+    let rest = async {
+        world.database.is_waited_for().await;
+        deletion.commit().await;
+    };
+    let (reply, ()) = tokio::join!(retry, rest);
+    assert_eq!(reply.error(), (404, "not_found".into()));
+    assert_eq!(world.model.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn a_turn_that_goes_on_beside_its_retry_leaves_no_second_answer() {
     let world = World::new().await;
     let chatkit = world.chatkit().await;
@@ -80,6 +116,47 @@ async fn an_answer_to_a_question_that_a_retry_has_deleted_is_not_kept() {
     assert!(!retry, "there is nothing to try again");
     let texts = ["user: one", "assistant: Newer."];
     assert_eq!(reader.texts(&first.thread).await, texts);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_while_its_question_is_replaced_goes_with_it() {
+    let world = World::new().await;
+    let chatkit = world.chatkit().await;
+    let reader = chatkit.reader();
+    let first = reader.begin("one").await;
+    world.model.next(held());
+    let second = add(&reader, &first.thread, "two").await;
+    world.model.was_asked(2).await;
+    let retry = held_retry(&world, &reader, &first).await;
+    world.model.release();
+    let events = second.events().await;
+    assert_eq!(events.last().unwrap()["type"], "thread.item.done");
+    assert_eq!(reader.texts(&first.thread).await.len(), 4);
+    world.model.release();
+    retry.events().await;
+    let texts = ["user: one", "assistant: At last."];
+    assert_eq!(reader.texts(&first.thread).await, texts);
+}
+
+#[tokio::test]
+async fn an_earlier_questions_answer_that_comes_during_a_retry_is_not_lost() {
+    let world = World::new().await;
+    let chatkit = world.chatkit().await;
+    let reader = chatkit.reader();
+    world.model.next(held());
+    let mut first = create(&reader, "one").await;
+    let told = read(&mut first, 3).await;
+    world.model.was_asked(1).await;
+    let [thread, _] = ids(&told);
+    let second = reader.ask(thread, "two").await;
+    let retry = held_retry(&world, &reader, &second).await;
+    world.model.release();
+    first.events().await;
+    world.model.release();
+    retry.events().await;
+    let answer = "assistant: At last.";
+    let texts = ["user: one", "user: two", answer, answer];
+    assert_eq!(reader.texts(thread).await, texts);
 }
 
 #[tokio::test]
