@@ -100,7 +100,9 @@ async fn of_two_that_looked_at_once_one_claims_the_key() {
 #[tokio::test]
 async fn a_turn_that_outlives_its_lease_does_not_release_the_key_of_the_next() {
     let world = World::new().await;
+    // Each on an instance of its own, for an instance remembers what it is answering.
     let chat = &world.chat().await;
+    let (next, last) = (&world.chat().await, &world.chat().await);
     let refusal = "HTTP/1.1 401 Scripted\r\ncontent-length: 0\r\n\r\n";
     world.model.next(Script::silence().write(refusal));
     let first = ask(chat, "k1");
@@ -109,7 +111,7 @@ async fn a_turn_that_outlives_its_lease_does_not_release_the_key_of_the_next() {
         let lease = "update idempotency_keys set running_until = now() - interval '1 second'";
         world.database.rows(lease).await;
         world.model.next(held());
-        let second = ask(chat, "k1");
+        let second = ask(next, "k1");
         let rest = async {
             world.model.was_asked(2).await;
             world.model.release();
@@ -118,7 +120,7 @@ async fn a_turn_that_outlives_its_lease_does_not_release_the_key_of_the_next() {
             let failed = "select count(*) from reservations";
             let ended = async || (world.database.rows(failed).await == [["1"]]).then_some(());
             eventually(ended).await.expect("the first one never ends");
-            let third = ask(chat, "k1").await;
+            let third = ask(last, "k1").await;
             assert_eq!(third.error(), (409, "in_progress".into()));
             world.model.release();
         };
