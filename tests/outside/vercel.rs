@@ -52,6 +52,7 @@ fn vercel_build_makes_functions_that_run_on_a_bare_image() {
     for (name, limit) in [
         ("chat", 60),
         ("chatkit", 60),
+        ("feedback", 60),
         ("health", 60),
         ("refresh", 300),
     ] {
@@ -71,7 +72,13 @@ fn vercel_build_makes_functions_that_run_on_a_bare_image() {
     let functions = names(&made.join("functions/api"));
     assert_eq!(
         functions,
-        ["chat.func", "chatkit.func", "health.func", "refresh.func"]
+        [
+            "chat.func",
+            "chatkit.func",
+            "feedback.func",
+            "health.func",
+            "refresh.func"
+        ]
     );
     let published = made.join("static");
     assert_eq!(
