@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::{ROOT, target};
-use crate::harness::World;
 use crate::harness::model::ANSWER;
 use crate::harness::site::{Server, fixture};
+use crate::harness::{Database, World};
 
 /// What the functions may need from the machine that they run on: the C library and its parts.
 const SYSTEM_LIBRARIES: [&str; 5] = [
@@ -24,9 +24,10 @@ const SYSTEM_LIBRARIES: [&str; 5] = [
     "/ld-linux",
 ];
 
-#[test]
-fn vercel_build_makes_functions_that_run_on_a_bare_image() {
+#[tokio::test]
+async fn vercel_build_makes_functions_that_run_on_a_bare_image_and_their_tables() {
     let copy = copy("build");
+    let database = Database::empty().await;
     let project = json!({
         "projectId": "prj_local",
         "orgId": "team_local",
@@ -40,6 +41,8 @@ fn vercel_build_makes_functions_that_run_on_a_bare_image() {
     let output = vercel(&copy)
         .args(["build", "--yes", "--non-interactive"])
         .env("VERCEL_BUILD_IMAGE", "1")
+        .env("VERCEL_ENV", "production")
+        .env("DATABASE_URL_UNPOOLED", &database.url)
         .output()
         .unwrap();
     assert!(
@@ -47,6 +50,8 @@ fn vercel_build_makes_functions_that_run_on_a_bare_image() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    assert!(is_up_to_date(&database).await, "there are no tables");
+    the_database_is_left_where_it_should_be(&copy).await;
 
     let made = copy.join(".vercel/output");
     for (name, limit) in [
@@ -120,6 +125,50 @@ fn vercel_build_makes_functions_that_run_on_a_bare_image() {
             ("^/vendor/temml-([0-9.]+)(?:/(.*))$", forever),
         ]
     );
+}
+
+/// Whether it has the tables, and the functions of some version.
+async fn is_up_to_date(database: &Database) -> bool {
+    let there = "select to_regclass('messages') is not null and exists (
+                     select from pg_namespace where nspname ~ '^turn_[0-9a-f]{8}$'
+                 )";
+    database.rows(there).await == [["t"]]
+}
+
+/// What a build says of the database, and whether it succeeds, where it is not to be changed or cannot
+/// be reached.
+async fn the_database_is_left_where_it_should_be(copy: &Path) {
+    let database = Database::empty().await;
+    let nowhere = "postgresql://postgres@127.0.0.1:1/none?sslmode=disable";
+    for (environment, preview, url, said, succeeds) in [
+        (None, "", &*database.url, "left as it is", true),
+        (Some("preview"), "", &database.url, "left as it is", true),
+        (
+            Some("production"),
+            "",
+            "",
+            "DATABASE_URL_UNPOOLED is not set",
+            true,
+        ),
+        (Some("production"), "", nowhere, "migrate: ", false),
+        (Some("preview"), "1", nowhere, "migrate: ", false),
+    ] {
+        let output = Command::new("sh")
+            .arg("build.sh")
+            .current_dir(copy)
+            .env_remove("VERCEL_ENV")
+            .envs(environment.map(|environment| ("VERCEL_ENV", environment)))
+            .env("MIGRATE_PREVIEWS", preview)
+            .env("DATABASE_URL_UNPOOLED", url)
+            .env("CARGO_TARGET_DIR", target())
+            .output()
+            .unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        let told = String::from_utf8_lossy(&told);
+        assert_eq!(output.status.success(), succeeds, "{environment:?}: {told}");
+        assert!(told.contains(said), "{environment:?}: {told}");
+    }
+    assert!(!is_up_to_date(&database).await, "a preview has made tables");
 }
 
 /// The version that the widget's loader names.
