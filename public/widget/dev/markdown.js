@@ -186,7 +186,7 @@ function table(lines, at, answer) {
   for (; lines[end]?.includes('|') && !startsBlock(lines, end); end += 1) rows.push(row(lines[end], 'td'));
   const box = make('div', [make('table', [make('thead', [head]), make('tbody', rows)])], 'table');
   box.tabIndex = 0;
-  box.setAttribute('role', 'region');
+  box.setAttribute('role', 'group');
   box.setAttribute('aria-label', answer.words.table);
   return [box, end];
 }

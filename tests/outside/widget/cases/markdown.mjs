@@ -199,7 +199,7 @@ async function blocks(page, check) {
     return { role: box.getAttribute('role'), name: box.getAttribute('aria-label'), tab: box.tabIndex, sides };
   });
   check('a table is in a box that can be reached, has a name, and keeps its sides',
-    table.role === 'region' && table.name === 'Table' && table.tab === 0
+    table.role === 'group' && table.name === 'Table' && table.tab === 0
     && table.sides.slice(0, 3).join() === 'left,right,center', JSON.stringify(table));
   const wide = await page.evaluate(() => {
     window.answer.parentNode.host.style.width = '300px';
