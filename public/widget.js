@@ -73,7 +73,8 @@
   });
 
   function add() {
-    if (document.querySelector(NAME)) return;
+    const there = document.querySelector(NAME); // perhaps in the place of one that is gone
+    if (there) return there.connectedCallback();
     added = document.createElement(NAME);
     document.body.append(added);
   }

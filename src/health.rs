@@ -73,6 +73,9 @@ struct Checks {
     /// Not there without a book.
     #[serde(skip_serializing_if = "Option::is_none")]
     book: Option<Cow<'static, str>>,
+    /// Where it is asked for: whether pages of an origin may call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<&'static str>,
 }
 
 impl Checks {
@@ -83,6 +86,7 @@ impl Checks {
             database: "unknown".into(),
             model: None,
             book: None,
+            origin: None,
         }
     }
 
@@ -123,6 +127,7 @@ fn handler(app: Arc<App>, call: Call) -> BoxFuture<'static, Result<Reply, Failur
             database,
             model,
             book: index,
+            origin: check_origin(&app, &call),
         };
         Ok(report(&call, checks, Some(book)))
     })
@@ -142,6 +147,16 @@ fn report(call: &Call, checks: Checks, book: Option<Book>) -> Reply {
         book,
     };
     json(status, &health)
+}
+
+/// For an owner who puts the chat into a site.
+fn check_origin(app: &App, call: &Call) -> Option<&'static str> {
+    let origin = call.parameter("origin")?;
+    Some(if app.origins().allow(&origin) {
+        "ok"
+    } else {
+        "it is not in CORS_ORIGINS"
+    })
 }
 
 async fn check_database(ready: &Ready) -> Cow<'static, str> {

@@ -141,3 +141,20 @@ async fn the_model_is_looked_at_where_that_is_asked_for_and_once_a_minute() {
         assert_eq!(report.status, status, "{verdict}");
     }
 }
+
+#[tokio::test]
+async fn an_owner_is_told_whether_the_pages_of_a_site_may_call() {
+    let world = World::new().await;
+    let world = world.with("CORS_ORIGINS", "https://book.example");
+    let health = world.health().await;
+    for (origin, told) in [
+        ("https://book.example", "ok"),
+        ("https://other.example", "it is not in CORS_ORIGINS"),
+        ("nonsense", "it is not in CORS_ORIGINS"),
+    ] {
+        let report = health.get(&format!("/health?check=ready&origin={origin}"));
+        let report = report.await.json();
+        assert_eq!(report["checks"]["origin"], told);
+        assert_eq!(report["status"], "healthy");
+    }
+}
