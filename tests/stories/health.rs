@@ -152,8 +152,8 @@ async fn an_owner_is_told_whether_the_pages_of_a_site_may_call() {
         ("https://other.example", "it is not in CORS_ORIGINS"),
         ("nonsense", "it is not in CORS_ORIGINS"),
     ] {
-        let report = health.get(&format!("/health?check=ready&origin={origin}"));
-        let report = report.await.json();
+        let path = format!("/health?check=ready&origin={origin}");
+        let report = health.get(&path).await.json();
         assert_eq!(report["checks"]["origin"], told);
         assert_eq!(report["status"], "healthy");
     }
