@@ -26,7 +26,7 @@ export async function startModel() {
   const port = await listen(server, Number(process.env.WIDGET_MODEL_PORT ?? 0), '127.0.0.1');
   return {
     baseUrl: `http://127.0.0.1:${port}/v1`,
-    /** The bodies of all requests so far. */
+    /** The bodies of all requests of this case so far. */
     asked,
     /** The messages of the last request, each as `role: text`. */
     get seen() {
@@ -53,6 +53,7 @@ export async function startModel() {
     /** Forgets what a case has left behind. */
     reset() {
       scripts.length = 0;
+      asked.length = 0;
       usual = ANSWER;
     },
     close() {
