@@ -185,16 +185,19 @@ async fn a_search_by_words_adds_no_round_trip() {
     let chat = world.chat().await;
     ask(&world, &chat, Duration::ZERO).await;
     proxy.fault(Fault::Delay(Duration::from_millis(300)));
-    let mut took = Vec::new();
-    for passage in [Some("A robot."), None] {
-        let body = json!({ "message": "Which robot?", "selected_text": passage });
-        let started = Instant::now();
-        let asked = world.model.asked().len();
-        let request = chat.request(reqwest::Method::POST, "/chat").json(&body);
-        let answer = tokio::spawn(request.send());
-        world.model.was_asked(asked + 1).await;
-        took.push(started.elapsed());
-        assert_eq!(answer.await.unwrap().unwrap().status(), 200);
+    // The shortest of three, for the machine may be busy with something else.
+    let mut took = [Duration::MAX; 2];
+    for _ in 0..3 {
+        for (took, passage) in took.iter_mut().zip([Some("A robot."), None]) {
+            let body = json!({ "message": "Which robot?", "selected_text": passage });
+            let started = Instant::now();
+            let asked = world.model.asked().len();
+            let request = chat.request(reqwest::Method::POST, "/chat").json(&body);
+            let answer = tokio::spawn(request.send());
+            world.model.was_asked(asked + 1).await;
+            *took = started.elapsed().min(*took);
+            assert_eq!(answer.await.unwrap().unwrap().status(), 200);
+        }
     }
     assert!(took[0] >= Duration::from_millis(300), "{took:?}");
     assert!(
