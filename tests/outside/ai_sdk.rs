@@ -185,7 +185,7 @@ async fn an_error_before_the_first_word_is_the_error_that_every_client_gets() {
     // A page that shows `error.message` has to take our sentence out of it.
     assert_eq!(error["message"], error["responseBody"]);
     let body: Value = serde_json::from_str(error["message"].as_str().unwrap()).unwrap();
-    assert_eq!(body["error"]["code"], "llm_error");
+    assert_eq!(body["error"]["code"], "configuration_error");
     let told = body["error"]["message"].as_str().unwrap();
     assert!(told.contains("Your question is saved"), "{told}");
     let messages = refused["messages"].as_array().unwrap();
