@@ -43,7 +43,7 @@
 
     async #mount(version, again = '') {
       const url = new URL(`widget/${version}/element.js`, src).href;
-      if (again) await fetch(url, { cache: 'reload' }); // a 404 may be kept
+      if (again) await fetch(url, { cache: 'reload' }); // a 404 may be kept, for long
       const { mount } = await import(url + again);
       const option = (name) => this.getAttribute(name) ?? dataset[name];
       return this.#chat = mount(this, {
@@ -59,7 +59,7 @@
       const text = await (await fetch(src, { cache: 'reload' })).text();
       const version = /VERSION = '(\w+)'/.exec(text)?.[1] ?? old;
       this.#chat?.unmount();
-      return this.#mount(version, version === old ? '?again' : '');
+      return this.#mount(version, '?again');
     }
 
     async #call(...args) { return (await this.#mounted).call(...args); }
