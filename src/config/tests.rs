@@ -12,9 +12,10 @@ const MANDATORY: [(&str, &str); 3] = [
 ];
 
 /// Variables that are documented beside the settings and are none.
-const OTHERS: [&str; 4] = [
+const OTHERS: [&str; 5] = [
     "DATABASE_URL_UNPOOLED",
     "LOG_LEVEL",
+    "MIGRATE_PREVIEWS",
     "RETENTION_DAYS",
     "TEXTBOOK_CHAT_CACHE",
 ];
