@@ -15,6 +15,7 @@ use crate::pseudonym::Pseudonyms;
 
 mod book;
 mod check;
+mod dotenv;
 mod environment;
 mod limits;
 #[cfg(test)]

@@ -7,11 +7,9 @@ use std::{
     process::Stdio,
 };
 
-use anyhow::{Result, ensure};
+use launch::{options::Options, say, variables::Variables};
 use local::gateway;
 use tokio::process::Command;
-
-use crate::{options::Options, report, variables::Variables};
 
 pub(crate) struct Book {
     /// What is served on this machine.
@@ -25,11 +23,7 @@ pub(crate) struct Book {
 
 impl Book {
     /// Chooses the book and tells the functions of it.
-    pub(crate) fn choose(
-        options: &Options,
-        root: &Path,
-        variables: &mut Variables,
-    ) -> Result<Self> {
+    pub(crate) fn choose(options: &Options, root: &Path, variables: &mut Variables) -> Self {
         let sample = root.join("local/book");
         let place = options.book.clone().or_else(|| variables.get("BOOK_URL"));
         let here = format!("http://localhost:{}{}/", options.port, gateway::BOOK);
@@ -46,27 +40,19 @@ impl Book {
                 url,
                 is_folder: false,
             },
-            Some(folder) => {
-                let folder = PathBuf::from(folder);
-                ensure!(
-                    folder.is_dir(),
-                    "--book {}: there is no such folder",
-                    folder.display()
-                );
-                Self {
-                    folder,
-                    is_sample: false,
-                    url: here,
-                    is_folder: true,
-                }
-            }
+            Some(folder) => Self {
+                folder: folder.into(),
+                is_sample: false,
+                url: here,
+                is_folder: true,
+            },
         };
         variables.set("BOOK_URL", &book.url);
         // Embeddings cost money: only where somebody has asked for them.
         if variables.get("EMBEDDING_MODEL").is_none() {
             variables.set("EMBEDDING_MODEL", "");
         }
-        Ok(book)
+        book
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -74,11 +60,11 @@ impl Book {
     }
 
     /// Brings its index up to date, and says what came of it. Nobody waits for it.
-    pub(crate) fn index(&self, binaries: &Path, root: &Path, variables: &Variables) {
+    pub(crate) fn index(&self, binaries: &Path, root: &Path, variables: Variables) {
         let mut command = Command::new(binaries.join("book"));
         command
             .arg("index")
-            .envs(variables.clone().into_pairs())
+            .envs(variables.into_pairs())
             .current_dir(root)
             .stdin(Stdio::null())
             .kill_on_drop(true);
@@ -91,11 +77,11 @@ impl Book {
                 Ok(output) => {
                     for text in [output.stdout, output.stderr] {
                         for line in String::from_utf8_lossy(&text).lines() {
-                            report::log_line("book", line);
+                            say(&format!("    book | {line}"));
                         }
                     }
                 }
-                Err(error) => report::log_line("book", &format!("cannot be indexed: {error}")),
+                Err(error) => say(&format!("! the book cannot be indexed: {error}")),
             }
         });
     }

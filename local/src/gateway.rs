@@ -19,13 +19,14 @@ use axum::{
     Router,
     extract::{ConnectInfo, Request, State},
     http::{StatusCode, header},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Redirect, Response},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tower_http::services::ServeDir;
 
 pub use functions::{Functions, Log};
+pub use proxy::{Event, Watch};
 pub use routes::Routes;
 
 /// The running gateway. Once this is dropped it takes no more connections; open ones end with their
@@ -88,7 +89,8 @@ pub struct Pages<'a> {
     pub begin_with_book: bool,
 }
 
-/// Serves `pages`, and the functions that `routes` lead to.
+/// Serves `pages`, and the functions that `routes` lead to. `watch` is told of each request to a
+/// function.
 ///
 /// # Errors
 ///
@@ -98,10 +100,11 @@ pub fn serve(
     pages: &Pages,
     routes: Routes,
     functions: Arc<Functions>,
+    watch: Watch,
 ) -> Result<Gateway> {
     let front = Arc::new(Front {
         routes,
-        proxy: proxy::Proxy::new(functions)?,
+        proxy: proxy::Proxy::new(functions, watch)?,
         files: ServeDir::new(pages.public),
         begin_with_book: pages.begin_with_book,
     });
@@ -109,6 +112,7 @@ pub fn serve(
         .nest_service(BOOK, ServeDir::new(pages.book))
         .fallback(handle)
         .layer(from_fn_with_state(Arc::clone(&front), add_headers))
+        .layer(from_fn(refuse_other_hosts))
         .with_state(front);
     let servers = listeners.into_iter().map(|listener| {
         let service = app
@@ -137,6 +141,34 @@ struct Front {
     proxy: proxy::Proxy,
     files: ServeDir,
     begin_with_book: bool,
+}
+
+/// Refuses requests for a host that is not this machine. A page elsewhere can give its own name this
+/// machine's address; its requests would then be of one origin with this site, and ask with a
+/// developer's key.
+async fn refuse_other_hosts(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST);
+    let host = host.map_or("localhost", |host| host.to_str().unwrap_or_default());
+    if is_this_machine(host) {
+        return next.run(request).await;
+    }
+    let message = "this server is for this machine alone: open it as localhost";
+    proxy::error(
+        StatusCode::MISDIRECTED_REQUEST,
+        "misdirected_request",
+        message,
+        &proxy::new_id(),
+    )
+}
+
+/// Of `host:port`.
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.to_ascii_lowercase();
+    ["localhost", "127.0.0.1", "[::1]"].contains(&name.as_str())
 }
 
 /// Adds what `vercel.json` says of the path, and overwrites nothing.

@@ -8,10 +8,10 @@
 //! | Vercel's runtime | [`function`]: one process of a function's real binary  |
 //! | Vercel's edge    | [`gateway`]: static files, rewrites and a proxy        |
 //!
-//! The tests use the parts one by one; `cargo dev` puts them together. Nothing in here is ever part
+//! The tests use the parts one by one; the program `stack`, which `cargo dev` becomes, puts them together.
+//! What can be looked at before a build is the crate `launch`. Nothing in here is ever part
 //! of a deployed function, and nothing in here knows what the functions do.
 
-pub mod folders;
 pub mod function;
 pub mod gateway;
 pub mod model;

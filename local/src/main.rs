@@ -1,18 +1,19 @@
-//! `cargo dev`: the whole product on this machine, with one command.
+//! What `cargo dev` becomes once everything is built: the whole product on this machine.
 //!
-//! Builds the functions and starts what they need: a database, a model, and the gateway that stands
-//! in for the platform. The functions are the ones that are deployed. Owns the order of starting
-//! and what is printed.
+//! Starts what the functions need: a database, a model, and the gateway that stands in for the
+//! platform. The functions are the ones that are deployed. Owns the order of starting and what is
+//! printed.
 
+mod banner;
 mod book;
-mod options;
-mod report;
+mod check;
+mod log;
 mod stack;
-mod variables;
 
 use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context, Result};
+use launch::{complain, options, say};
 use tokio::signal::unix::{SignalKind, signal};
 
 use stack::Stack;
@@ -23,7 +24,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The text says what to do; a backtrace would bury it.
-            report::complain(&format!("cargo dev: {error:#}"));
+            complain(&format!("cargo dev: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -31,7 +32,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<()> {
     let Some(options) = options::parse(lexopt::Parser::from_env())? else {
-        report::say(options::HELP);
+        say(options::HELP);
         return Ok(());
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -41,7 +42,7 @@ async fn run() -> Result<()> {
     // Until this returns, a signal simply ends this process, and with it whatever it has started.
     let stack = Stack::start(&options, root).await?;
     stopped().await?;
-    report::say("Stopping.");
+    say("Stopping.");
     tokio::select! {
         () = stack.stop() => Ok(()),
         // A second signal ends it at once.

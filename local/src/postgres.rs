@@ -1,13 +1,14 @@
-//! A PostgreSQL server of our own, on loopback, without a password.
+//! A PostgreSQL server of our own, on loopback.
 //!
 //! Owns a server's folder and its process. The server never outlives the process that started it,
 //! even if that is killed. Knows nothing of what is stored: schemas and data are the callers'.
 //!
-//! A server's folder holds `data` (the cluster) and `server.log`. The log is locked as long as any
+//! A server's folder holds `data` (the cluster), `server.log`, and `pgpass` where it wants a password:
+//! one that lives for a test does not. The log is locked as long as any
 //! process of the server lives, so that two servers never share one folder.
 
-mod binaries;
 mod cluster;
+mod password;
 
 use std::{
     path::{Path, PathBuf},
@@ -16,10 +17,12 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{
+use launch::{
     folders::{self, Account},
-    ports,
+    postgres,
 };
+
+use crate::ports;
 use cluster::{Kind, Process};
 
 /// A running server; it ends when this is dropped, or when the process ends.
@@ -61,7 +64,7 @@ impl Server {
     }
 
     fn start(kind: Kind, folder: impl Fn() -> Result<PathBuf>) -> Result<Self> {
-        let programs = binaries::find()?;
+        let programs = postgres::find(&folders::cache()?)?;
         let account = Account::choose()?;
         let mut attempts = 0;
         loop {
@@ -105,7 +108,27 @@ impl Server {
     /// The URL of `database` on this server.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!("postgresql://postgres@127.0.0.1:{}/{database}", self.port)
+        self.url_at(self.port, database)
+    }
+
+    /// The URL of `database` behind a proxy on this machine.
+    #[must_use]
+    pub fn url_at(&self, port: u16, database: &str) -> String {
+        let password = password::read(&self.folder);
+        let password = password.map(|it| format!(":{it}")).unwrap_or_default();
+        format!("postgresql://postgres{password}@127.0.0.1:{port}/{database}")
+    }
+
+    /// A command that opens `database` in a terminal. The password is in no argument of it, where other
+    /// people on this machine could see it.
+    #[must_use]
+    pub fn psql(&self, database: &str) -> String {
+        format!(
+            "PGPASSFILE='{}' {} -h 127.0.0.1 -p {} -U postgres {database}",
+            password::file(&self.folder).display(),
+            self.programs.join("psql").display(),
+            self.port
+        )
     }
 
     /// The port on 127.0.0.1.
@@ -120,26 +143,18 @@ impl Server {
         &self.folder
     }
 
-    /// The program `psql` that belongs to this server.
-    #[must_use]
-    pub fn psql(&self) -> PathBuf {
-        self.programs.join("psql")
-    }
-
     /// Runs SQL in `database` and returns what it prints, a row a line, fields separated by `|`.
     ///
     /// # Errors
     ///
     /// With the server's message, if it refuses.
     pub fn sql(&self, database: &str, sql: &str) -> Result<String> {
-        let output = Command::new(self.psql())
+        let output = Command::new(self.programs.join("psql"))
             .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"])
-            .args([
-                "--set=ON_ERROR_STOP=1",
-                "--command",
-                sql,
-                &self.url(database),
-            ])
+            .args(["--set=ON_ERROR_STOP=1", "--command", sql])
+            .args(["--host=127.0.0.1", "--username=postgres", "--no-password"])
+            .args(["--port", &self.port.to_string(), database])
+            .env("PGPASSFILE", password::file(&self.folder))
             .output()
             .with_context(|| format!("cannot run psql of {}", self.programs.display()))?;
         ensure!(

@@ -4,16 +4,21 @@
 //! requests under way, whose answers must still be stored.
 
 use std::{
-    env,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
+use launch::{
+    build, folders,
+    options::Options,
+    running::{self, Mark},
+    say,
+    variables::Variables,
+};
 use local::{
-    folders,
     function::Environment,
     gateway::{self, Functions, Gateway, Pages, Routes},
     model::{self, Model},
@@ -21,9 +26,14 @@ use local::{
 };
 use tokio::task::block_in_place;
 
-use crate::{book::Book, options::Options, report, variables::Variables};
+use crate::{
+    banner::{self, Facts},
+    book::Book,
+    check,
+    log::Log,
+};
 
-const DATABASE: &str = "textbook";
+pub(crate) const DATABASE: &str = "textbook";
 /// How long functions may take to finish their requests.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
@@ -33,6 +43,7 @@ pub(crate) struct Stack {
     // These two are still needed while the functions end: they are dropped after them.
     _model: Option<Model>,
     _server: Option<Server>,
+    _mark: Mark,
 }
 
 impl Stack {
@@ -41,8 +52,9 @@ impl Stack {
         let routes = Routes::read(root)?;
         let mut variables = Variables::read(root)?;
         let listeners = gateway::bind(options.port).await?;
-        let book = Book::choose(options, root, &mut variables)?;
-        let binaries = block_in_place(|| build(root))?;
+        let mark = running::mark(&folders::cache()?, options.port, root)?;
+        let book = Book::choose(options, root, &mut variables);
+        let binaries = build::programs()?;
 
         let server = block_in_place(|| database(options, root, &mut variables))?;
         let tables = migrate(&binaries, root, &variables)?;
@@ -66,26 +78,29 @@ impl Stack {
             variables.set("CORS_ORIGINS", format!("http://localhost:{}", options.port));
         }
 
-        let report = report::text(
-            options.port,
-            &routes,
-            &variables,
-            &tables,
-            &book,
-            server.as_ref(),
-            model.as_ref(),
-        );
-        let settings = variables.clone();
-        let environment = Environment::Inherited(variables.into_pairs());
-        let log = Arc::new(report::log_line);
+        let environment = Environment::Inherited(variables.clone().into_pairs());
+        let log = Log::new(variables.get("LOG_FORMAT").as_deref() == Some("json"));
+        let on_line = Arc::clone(&log);
         let functions = Arc::new(Functions::new(
             routes.functions(),
             &binaries,
             root,
             environment,
-            log,
+            Arc::new(move |function: &str, line: &str| on_line.line(function, line)),
         ));
         functions.start().await?;
+        let problems = check::problems(&functions, &log, &variables, model.is_none()).await;
+        let banner = banner::text(&Facts {
+            port: options.port,
+            root,
+            routes: &routes,
+            variables: &variables,
+            tables: &tables,
+            book: &book,
+            server: server.as_ref(),
+            is_offline: model.is_some(),
+            problems: &problems,
+        });
         let gateway = gateway::serve(
             listeners,
             &Pages {
@@ -95,14 +110,16 @@ impl Stack {
             },
             routes,
             Arc::clone(&functions),
+            Arc::new(move |event| log.event(&event)),
         )?;
-        report::say(&report);
-        book.index(&binaries, root, &settings);
+        say(&banner);
+        book.index(&binaries, root, variables);
         Ok(Self {
             gateway,
             functions,
             _model: model,
             _server: server,
+            _mark: mark,
         })
     }
 
@@ -110,22 +127,6 @@ impl Stack {
         drop(self.gateway);
         self.functions.stop(DRAIN_LIMIT).await;
     }
-}
-
-/// Builds the real binaries and returns their folder, which is this program's own.
-fn build(root: &Path) -> Result<PathBuf> {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
-    command.args(["build", "--bins"]).current_dir(root);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
-    }
-    let status = command.status().context("cannot run cargo")?;
-    ensure!(status.success(), "the functions do not compile: see above");
-    let program = env::current_exe()?;
-    Ok(program
-        .parent()
-        .context("this program is in no folder")?
-        .to_owned())
 }
 
 /// The embedded server, unless `DATABASE_URL` names another; sets `DATABASE_URL`.
@@ -139,10 +140,7 @@ fn database(options: &Options, root: &Path, variables: &mut Variables) -> Result
         variables.set("DATABASE_URL_UNPOOLED", url.replacen("-pooler.", ".", 1));
         return Ok(None);
     }
-    // One for each checkout: its path, with other separators, is a readable folder name.
-    let project = root.to_string_lossy().replace('/', "%");
-    let data = folders::cache()?.join("data");
-    let folder = data.join(project.trim_start_matches('%'));
+    let folder = folders::data(&folders::cache()?, root);
     if options.reset {
         Server::erase(&folder)?;
     }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use local::{
     function::Environment,
-    gateway::{self, Functions, Gateway, Pages, Routes},
+    gateway::{self, Event, Functions, Gateway, Pages, Routes},
 };
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
@@ -23,6 +23,8 @@ struct Site {
     client: Client,
     functions: Arc<Functions>,
     log: Arc<Mutex<Vec<String>>>,
+    /// What the gateway has told of requests.
+    told: Arc<Mutex<Vec<String>>>,
     _gateway: Gateway,
     _root: tempfile::TempDir,
 }
@@ -48,6 +50,24 @@ async fn site() -> Result<Site> {
             .unwrap_or_else(PoisonError::into_inner)
             .push(line.to_owned());
     });
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let ended = Arc::clone(&told);
+    let watch = Arc::new(move |event: Event<'_>| {
+        if let Event::Ended {
+            method,
+            path,
+            status,
+            whole,
+            ..
+        } = event
+        {
+            let words = format!("{method} {path} {status} {whole}");
+            ended
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(words);
+        }
+    });
     let routes = Routes::read(root.path())?;
     let environment = Environment::Only(Vec::new());
     let names = routes.functions();
@@ -61,12 +81,13 @@ async fn site() -> Result<Site> {
         book: &public,
         begin_with_book: false,
     };
-    let gateway = gateway::serve(listeners, &pages, routes, Arc::clone(&functions))?;
+    let gateway = gateway::serve(listeners, &pages, routes, Arc::clone(&functions), watch)?;
     Ok(Site {
         url: format!("http://127.0.0.1:{port}"),
         client: Client::builder().no_proxy().build()?,
         functions,
         log,
+        told,
         _gateway: gateway,
         _root: root,
     })
@@ -195,18 +216,47 @@ async fn an_answer_is_passed_on_as_it_comes_and_ends_with_its_reader() -> Result
     );
 
     drop(chunks);
-    while !site
-        .log
+    until_there(&site.log, "stream dropped at its middle").await;
+    until_there(&site.told, "GET /echo 200 false").await;
+    site.get("/echo?b=c").await?;
+    until_there(&site.told, "GET /echo 200 true").await;
+    Ok(())
+}
+
+/// Waits for a line.
+async fn until_there(lines: &Mutex<Vec<String>>, line: &str) {
+    let since = Instant::now();
+    while !lines
         .lock()
-        .unwrap()
+        .unwrap_or_else(PoisonError::into_inner)
         .iter()
-        .any(|line| line == "stream dropped at its middle")
+        .any(|it| it == line)
     {
-        assert!(
-            since.elapsed() < Duration::from_secs(5),
-            "the function went on"
-        );
+        assert!(since.elapsed() < Duration::from_secs(5), "no line: {line}");
         sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_somebody_has_given_this_machine_is_refused() -> Result<()> {
+    let site = site().await?;
+    let asked = async |path: &str, host: &str| {
+        let request = site.client.get(format!("{}{path}", site.url));
+        anyhow::Ok(request.header("host", host).send().await?.status())
+    };
+    for path in ["/", "/echo", "/book/"] {
+        for host in ["localhost:3000", "LOCALHOST", "127.0.0.1:80", "[::1]:3000"] {
+            assert_ne!(asked(path, host).await?, StatusCode::MISDIRECTED_REQUEST);
+        }
+        for host in [
+            "evil.example:3000",
+            "localhost.evil.example",
+            "127.0.0.1.nip.io:80",
+            "",
+        ] {
+            let status = asked(path, host).await?;
+            assert_eq!(status, StatusCode::MISDIRECTED_REQUEST, "{path} of {host}");
+        }
     }
     Ok(())
 }

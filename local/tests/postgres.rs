@@ -70,3 +70,42 @@ fn is_running(pid: &str) -> bool {
         .output()
         .is_ok_and(|output| output.status.success())
 }
+
+#[test]
+fn a_persistent_server_lets_nobody_in_without_its_password() -> Result<()> {
+    let folder = tempfile::Builder::new().tempdir_in("/tmp")?;
+    let server = Server::persistent(folder.path())?;
+    server.create_database("textbook", None)?;
+    let url = server.url("textbook");
+    let (_, rest) = url.split_once("postgres:").unwrap_or_default();
+    let (password, _) = rest.split_once('@').unwrap_or_default();
+    assert_eq!(password.len(), 32, "{url}");
+    assert!(!server.psql("textbook").contains(password));
+
+    let asked = |password: &str| {
+        let command = server.psql("textbook");
+        // Without the file, whose password is the right one.
+        let (_, command) = command.split_once("' ").unwrap_or_default();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{command} --no-password -Atc 'select 1'")]);
+        shell
+            .env("PGPASSWORD", password)
+            .env("PGPASSFILE", "/dev/null");
+        shell.output()
+    };
+    assert!(asked(password)?.status.success());
+    for wrong in ["", "postgres"] {
+        assert!(!asked(wrong)?.status.success());
+    }
+
+    // It is the same after a restart; data that were made without a password get one.
+    server.stop();
+    let server = Server::persistent(folder.path())?;
+    assert!(server.url("textbook").contains(password));
+    server.stop();
+    fs::remove_file(folder.path().join("pgpass"))?;
+    let server = Server::persistent(folder.path())?;
+    assert!(!server.url("textbook").contains(password));
+    assert!(server.has_database("textbook")?);
+    Ok(())
+}

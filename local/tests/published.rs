@@ -126,7 +126,13 @@ impl Checkout {
         };
         let client = Client::builder().no_proxy().redirect(Policy::none());
         Ok(Site {
-            _gateway: gateway::serve(listeners, &pages, routes, Arc::new(functions))?,
+            _gateway: gateway::serve(
+                listeners,
+                &pages,
+                routes,
+                Arc::new(functions),
+                Arc::new(|_| ()),
+            )?,
             client: client.build()?,
             url: format!("http://127.0.0.1:{port}"),
         })

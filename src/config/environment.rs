@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::book::BookSettings;
 use super::check::{Check, base_url, database_url, key};
+use super::dotenv;
 use super::{
     DatabaseSettings, ModelSettings, Prices, Problems, QuestionLimits, RateLimits, Settings,
 };
@@ -25,15 +26,16 @@ const MAX_PROMPT_CHARS: usize = 48_000;
 ///
 /// # Errors
 ///
-/// Says that the file is malformed, without quoting it; what precedes that place is read.
-pub fn load_dotenv() -> Result<(), &'static str> {
-    match dotenvy::from_path(".env") {
-        Err(dotenvy::Error::LineParse(..)) => Err(
-            ".env is malformed, and the rest of it is ignored: put values with spaces in quotes",
-        ),
-        // No such file is the ordinary case.
-        _ => Ok(()),
-    }
+/// Says which line of the file is malformed, without quoting it; what precedes that line is read.
+pub fn load_dotenv() -> Result<(), String> {
+    // No such file is the ordinary case.
+    let Err(dotenvy::Error::LineParse(..)) = dotenvy::from_path(".env") else {
+        return Ok(());
+    };
+    let text = std::fs::read_to_string(".env").unwrap_or_default();
+    let problem = dotenv::variables(&text).find_map(Result::err);
+    let problem = problem.unwrap_or_else(|| ".env is malformed".to_owned());
+    Err(format!("{problem} (the file is ignored from there on)"))
 }
 
 /// The environment's variables; one that is not Unicode cannot be one of our settings.

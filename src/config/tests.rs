@@ -12,8 +12,9 @@ const MANDATORY: [(&str, &str); 3] = [
 ];
 
 /// Variables that are documented beside the settings and are none.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 6] = [
     "DATABASE_URL_UNPOOLED",
+    "LOG_FORMAT",
     "LOG_LEVEL",
     "MIGRATE_PREVIEWS",
     "RETENTION_DAYS",

@@ -119,7 +119,14 @@ impl Site {
             book: &public,
             begin_with_book: false,
         };
-        let gateway = gateway::serve(listeners, &pages, routes, Arc::clone(&functions)).unwrap();
+        let gateway = gateway::serve(
+            listeners,
+            &pages,
+            routes,
+            Arc::clone(&functions),
+            Arc::new(|_| ()),
+        )
+        .unwrap();
         Self {
             url: format!("http://127.0.0.1:{port}"),
             _functions: functions,

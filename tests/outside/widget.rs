@@ -44,8 +44,8 @@ fn dev() -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
     let mut command = Blocking::new(cargo);
     command.args(["build", "--quiet", "--bin", "dev"]);
-    command.args(["--package", "textbook-chat-local"]);
+    command.args(["--package", "textbook-chat-launch"]);
     let built = command.current_dir(ROOT).status().unwrap();
-    assert!(built.success(), "the local stack does not compile");
+    assert!(built.success(), "`cargo dev` does not compile");
     target().join("debug/dev")
 }

@@ -45,10 +45,7 @@ async fn is_noticed_by_no_reader(shutdown: Shutdown) {
     let proxy = Proxy::before(server.port()).await;
     let world = World::new().await.with(
         "DATABASE_URL",
-        format!(
-            "postgresql://postgres@127.0.0.1:{}/restarted?sslmode=disable",
-            proxy.port
-        ),
+        server.url_at(proxy.port, "restarted") + "?sslmode=disable",
     );
     let slow = Script::begin().wait(Duration::from_millis(300));
     let slow = slow.words("At last.").finish("stop").done();

@@ -63,7 +63,11 @@ impl Functions {
     }
 
     /// A function's address; the function is started if it is not running.
-    pub(super) async fn url(&self, name: &str) -> Result<String> {
+    ///
+    /// # Errors
+    ///
+    /// With its output, if it does not start.
+    pub async fn url(&self, name: &str) -> Result<String> {
         let mut running = self
             .running
             .get(name)

@@ -1,15 +1,21 @@
 //! Passes a request on to a function, and its answer back as it arrives.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    future::ready,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use axum::{
     Json,
     body::{Body, Bytes, to_bytes},
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use futures_util::{Stream, StreamExt, stream};
 use reqwest::{Client, redirect::Policy};
 use serde_json::json;
 use uuid::Uuid;
@@ -40,13 +46,42 @@ const PEER: [HeaderName; 3] = [
     HeaderName::from_static("x-vercel-forwarded-for"),
 ];
 
+/// The status of a request whose client left before it was answered: nginx' number for it.
+const NONE_YET: u16 = 499;
+
+/// What happens to a request that is passed on.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// It is passed on. What its function logs of it names this id.
+    Began(&'a str),
+    /// Its answer has ended.
+    Ended {
+        /// The same.
+        id: &'a str,
+        /// Of the request.
+        method: &'a Method,
+        /// As it was asked for, without the query.
+        path: &'a str,
+        /// Of the answer; 499 where its client left before there was one.
+        status: u16,
+        /// From the request's head to the answer's end.
+        duration: Duration,
+        /// Whether the client has taken all of the answer.
+        whole: bool,
+    },
+}
+
+/// Is told of each request.
+pub type Watch = Arc<dyn for<'a> Fn(Event<'a>) + Send + Sync>;
+
 pub(super) struct Proxy {
     functions: Arc<Functions>,
     client: Client,
+    watch: Watch,
 }
 
 impl Proxy {
-    pub(super) fn new(functions: Arc<Functions>) -> Result<Self> {
+    pub(super) fn new(functions: Arc<Functions>, watch: Watch) -> Result<Self> {
         let client = Client::builder()
             .no_proxy()
             .redirect(Policy::none())
@@ -54,7 +89,11 @@ impl Proxy {
             // and is closed with its request.
             .pool_max_idle_per_host(0)
             .build()?;
-        Ok(Self { functions, client })
+        Ok(Self {
+            functions,
+            client,
+            watch,
+        })
     }
 
     pub(super) async fn forward(&self, function: &str, peer: IpAddr, request: Request) -> Response {
@@ -82,9 +121,21 @@ impl Proxy {
             );
         };
         annotate(&mut parts.headers, peer, &id);
+        let mut watched = Watched::begin(&self.watch, &parts, &id);
         match self.send(function, parts, body).await {
-            Ok(response) => response,
+            Ok(answer) => {
+                let status = answer.status();
+                watched.status = status.as_u16();
+                let mut headers = answer.headers().clone();
+                end_to_end(&mut headers);
+                let length = headers.get(header::CONTENT_LENGTH);
+                let length = length.and_then(|it| it.to_str().ok()?.parse().ok());
+                let body = watched.until_all_of(length, answer.bytes_stream());
+                (status, headers, Body::from_stream(body)).into_response()
+            }
             Err(why) => {
+                watched.status = StatusCode::BAD_GATEWAY.as_u16();
+                watched.whole = true;
                 let message = format!("the function `{function}` cannot be reached: {why:#}");
                 error(StatusCode::BAD_GATEWAY, "bad_gateway", &message, &id)
             }
@@ -92,7 +143,7 @@ impl Proxy {
     }
 
     /// Dropped when the client's connection closes, which closes the connection to the function.
-    async fn send(&self, function: &str, parts: Parts, body: Bytes) -> Result<Response> {
+    async fn send(&self, function: &str, parts: Parts, body: Bytes) -> Result<reqwest::Response> {
         let mut result = self.attempt(function, &parts, &body).await?;
         if let Err(error) = &result {
             // Checked in every case: once a death is known, the next request finds a new process.
@@ -102,11 +153,7 @@ impl Proxy {
                 result = self.attempt(function, &parts, &body).await?;
             }
         }
-        let answer = result?;
-        let status = answer.status();
-        let mut headers = answer.headers().clone();
-        end_to_end(&mut headers);
-        Ok((status, headers, Body::from_stream(answer.bytes_stream())).into_response())
+        Ok(result?)
     }
 
     async fn attempt(
@@ -126,6 +173,71 @@ impl Proxy {
             .body(body.clone())
             .send()
             .await)
+    }
+}
+
+/// A request under way; tells of its end when it is dropped, whatever the reason.
+struct Watched {
+    watch: Watch,
+    id: String,
+    method: Method,
+    path: String,
+    began: Instant,
+    status: u16,
+    whole: bool,
+}
+
+impl Watched {
+    fn begin(watch: &Watch, parts: &Parts, id: &str) -> Self {
+        watch(Event::Began(id));
+        Self {
+            watch: Arc::clone(watch),
+            id: id.to_owned(),
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
+            began: Instant::now(),
+            status: NONE_YET,
+            // Of an answer to these no body is asked for.
+            whole: [Method::HEAD, Method::OPTIONS].contains(&parts.method),
+        }
+    }
+
+    /// The client has taken all of the answer.
+    fn end(mut self) {
+        self.whole = true;
+    }
+
+    /// The same pieces. Of a body whose length is known, nobody asks what comes behind the last one.
+    fn until_all_of(
+        self,
+        length: Option<usize>,
+        pieces: impl Stream<Item = reqwest::Result<Bytes>>,
+    ) -> impl Stream<Item = reqwest::Result<Bytes>> {
+        let mut watched = Some(self);
+        let mut rest = length;
+        let pieces = pieces.map(Some).chain(stream::iter([None]));
+        pieces.filter_map(move |piece| {
+            if let (Some(rest), Some(Ok(piece))) = (&mut rest, &piece) {
+                *rest = rest.saturating_sub(piece.len());
+            }
+            if piece.is_none() || rest == Some(0) {
+                watched.take().into_iter().for_each(Self::end);
+            }
+            ready(piece)
+        })
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        (self.watch)(Event::Ended {
+            id: &self.id,
+            method: &self.method,
+            path: &self.path,
+            status: self.status,
+            duration: self.began.elapsed(),
+            whole: self.whole,
+        });
     }
 }
 

@@ -13,11 +13,13 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 
-use super::binaries;
-use crate::{
+use launch::{
     folders::{Account, CACHE_VARIABLE},
-    ports, watchdog,
+    postgres::major,
 };
+
+use super::password;
+use crate::{ports, watchdog};
 
 /// How long a server whose owner was just killed may take to be gone.
 const LOCK_LIMIT: Duration = Duration::from_secs(3);
@@ -51,13 +53,17 @@ pub(super) fn start(
     if data.exists() {
         check_version(programs, &data)?;
     } else {
-        initialise(programs, account, folder).with_context(|| {
+        initialise(programs, account, folder, kind).with_context(|| {
             format!(
                 "cannot make a database in {}{}",
                 folder.display(),
                 account.hint(programs)
             )
         })?;
+    }
+    if kind == Kind::Persistent && password::read(folder).is_none() {
+        // Made by a version of this program that did without.
+        password::set(programs, account, folder)?;
     }
     // We hold the lock, so no server runs here. If a process has the id in this file, it is an
     // unrelated one, and PostgreSQL would refuse to start because of it.
@@ -125,7 +131,7 @@ pub(super) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-fn initialise(programs: &Path, account: &Account, folder: &Path) -> Result<()> {
+fn initialise(programs: &Path, account: &Account, folder: &Path, kind: Kind) -> Result<()> {
     // Made beside its place and then renamed: the data are complete, or they do not exist.
     let partial = folder.join("data.partial");
     let initdb = |character_type: &str| {
@@ -151,13 +157,16 @@ fn initialise(programs: &Path, account: &Account, folder: &Path) -> Result<()> {
         "initdb: {}",
         String::from_utf8_lossy(&output.stderr).trim()
     );
+    if kind == Kind::Persistent {
+        password::forget(folder)?;
+    }
     Ok(fs::rename(partial, folder.join("data"))?)
 }
 
 /// Only one major version can read the data.
 fn check_version(programs: &Path, data: &Path) -> Result<()> {
     let made_by = fs::read_to_string(data.join("PG_VERSION"))?;
-    let (made_by, here) = (made_by.trim(), binaries::major(programs)?.to_string());
+    let (made_by, here) = (made_by.trim(), major(programs)?.to_string());
     ensure!(
         made_by == here,
         "the data in {} were made by PostgreSQL {made_by}, and the one found here is {here}: \

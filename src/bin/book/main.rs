@@ -110,7 +110,7 @@ fn remark(text: &str) {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Err(problem) = config::load_dotenv() {
-        remark(problem);
+        remark(&problem);
     }
     let outcome = match BookProgram::from_environment() {
         Ok(settings) => arguments.command.run(settings).await,

@@ -21,7 +21,7 @@ export async function freePort() {
 export async function start({ program, port, sites, model, log }) {
   const args = ['--port', String(port)];
   // The data of an earlier run know other addresses. A database that is named is the caller's.
-  if (!process.env.DATABASE_URL) args.push('--reset');
+  if (!process.env.DATABASE_URL) args.push('--reset', '--yes');
   const direct = '127.0.0.1,localhost,::1';
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],

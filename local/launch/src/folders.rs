@@ -19,12 +19,23 @@ use nix::unistd::{User, geteuid};
 pub const CACHE_VARIABLE: &str = "TEXTBOOK_CHAT_CACHE";
 
 /// The folder for what is fetched once, and for the data of `cargo dev`; made if it does not exist.
+/// The environment names it, or the default is taken.
 ///
 /// # Errors
 ///
 /// When it cannot be found or made.
 pub fn cache() -> Result<PathBuf> {
-    let folder = if let Some(folder) = env::var_os(CACHE_VARIABLE) {
+    cache_at(env::var_os(CACHE_VARIABLE).map(PathBuf::from))
+}
+
+/// The same, in a folder that somebody may have named; an empty name is none.
+///
+/// # Errors
+///
+/// When it cannot be found or made.
+pub fn cache_at(named: Option<PathBuf>) -> Result<PathBuf> {
+    let named = named.filter(|folder| !folder.as_os_str().is_empty());
+    let folder = if let Some(folder) = named {
         std::path::absolute(folder)?
     } else if geteuid().is_root() {
         // PostgreSQL refuses to run as root, and the account that it then runs as cannot enter /root.
@@ -45,8 +56,17 @@ pub fn cache() -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// The data of the embedded database of the checkout in `root`.
+#[must_use]
+pub fn data(cache: &Path, root: &Path) -> PathBuf {
+    // One for each checkout: its path, with other separators, is a readable folder name.
+    let project = root.to_string_lossy().replace('/', "%");
+    cache.join("data").join(project.trim_start_matches('%'))
+}
+
 /// The folder in which temporary folders are made.
-pub(crate) fn temporary() -> PathBuf {
+#[must_use]
+pub fn temporary() -> PathBuf {
     // The account that PostgreSQL runs as may not be able to enter root's own TMPDIR.
     if geteuid().is_root() {
         PathBuf::from("/tmp")
@@ -56,7 +76,11 @@ pub(crate) fn temporary() -> PathBuf {
 }
 
 /// Makes a folder that every account may enter (whatever the umask).
-pub(crate) fn make(folder: &Path) -> Result<()> {
+///
+/// # Errors
+///
+/// When it cannot be made.
+pub fn make(folder: &Path) -> Result<()> {
     if !folder.is_dir() {
         fs::create_dir_all(folder)
             .and_then(|()| fs::set_permissions(folder, fs::Permissions::from_mode(0o755)))
@@ -72,10 +96,15 @@ pub(crate) fn make(folder: &Path) -> Result<()> {
 
 /// The account that PostgreSQL runs as: our own, unless that is root.
 #[derive(Debug)]
-pub(crate) struct Account(Option<User>);
+pub struct Account(Option<User>);
 
 impl Account {
-    pub(crate) fn choose() -> Result<Self> {
+    /// Chooses it.
+    ///
+    /// # Errors
+    ///
+    /// When we are root and there is no other to run as.
+    pub fn choose() -> Result<Self> {
         if !geteuid().is_root() {
             return Ok(Self(None));
         }
@@ -90,14 +119,18 @@ impl Account {
     }
 
     /// Lets `command` run as this account.
-    pub(crate) fn run(&self, command: &mut Command) {
+    pub fn run(&self, command: &mut Command) {
         if let Self(Some(user)) = self {
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         }
     }
 
     /// Makes this account the owner of `path`.
-    pub(crate) fn own(&self, path: &Path) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// When that is refused.
+    pub fn own(&self, path: &Path) -> Result<()> {
         if let Self(Some(user)) = self {
             chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
                 .with_context(|| format!("cannot give {} to {}", path.display(), user.name))?;
@@ -106,7 +139,8 @@ impl Account {
     }
 
     /// What to add to an error whose cause may be that this account is not ours.
-    pub(crate) fn hint(&self, programs: &Path) -> String {
+    #[must_use]
+    pub fn hint(&self, programs: &Path) -> String {
         self.0.as_ref().map_or_else(String::new, |user| {
             format!(
                 "\n(Run by root, PostgreSQL runs as `{}`, which must be able to enter that folder and {}; \

