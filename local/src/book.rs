@@ -17,6 +17,8 @@ pub(crate) struct Book {
     /// Whether that is the short sample, and the functions answer from it.
     pub(crate) is_sample: bool,
     url: String,
+    /// What names it, in words.
+    place: String,
     /// Whether it is read from that folder.
     is_folder: bool,
 }
@@ -26,24 +28,31 @@ impl Book {
     pub(crate) fn choose(options: &Options, root: &Path, variables: &mut Variables) -> Self {
         let sample = root.join("local/book");
         let place = options.book.clone().or_else(|| variables.get("BOOK_URL"));
+        let named = match &options.book {
+            Some(_) => "--book".to_owned(),
+            None => variables.place("BOOK_URL"),
+        };
         let here = format!("http://localhost:{}{}/", options.port, gateway::BOOK);
         let book = match place {
             None => Self {
                 folder: sample,
                 is_sample: true,
                 url: here,
+                place: "the sample book".to_owned(),
                 is_folder: true,
             },
             Some(url) if url.contains("://") => Self {
                 folder: sample,
                 is_sample: false,
                 url,
+                place: named,
                 is_folder: false,
             },
             Some(folder) => Self {
                 folder: folder.into(),
                 is_sample: false,
                 url: here,
+                place: named,
                 is_folder: true,
             },
         };
@@ -61,6 +70,7 @@ impl Book {
 
     /// Brings its index up to date, and says what came of it. Nobody waits for it.
     pub(crate) fn index(&self, binaries: &Path, root: &Path, variables: Variables) {
+        let by_words = variables.get("EMBEDDING_MODEL").is_none();
         let mut command = Command::new(binaries.join("book"));
         command
             .arg("index")
@@ -72,6 +82,11 @@ impl Book {
             command.arg("--folder").arg(&self.folder);
             command.args(["--site-url", &self.url]);
         }
+        if by_words {
+            // Nobody has asked for vectors, so nobody needs to be told that there are none.
+            command.arg("--no-embed");
+        }
+        let place = self.place.clone();
         tokio::spawn(async move {
             match command.output().await {
                 Ok(output) => {
@@ -80,8 +95,13 @@ impl Book {
                             say(&format!("    book | {line}"));
                         }
                     }
+                    if !output.status.success() {
+                        say(&format!(
+                            "! {place}: the book could not be read; answers rest on the index that is there, if any"
+                        ));
+                    }
                 }
-                Err(error) => say(&format!("! the book cannot be indexed: {error}")),
+                Err(error) => say(&format!("! {place}: the book cannot be indexed: {error}")),
             }
         });
     }

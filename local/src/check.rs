@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use launch::variables::Variables;
+use launch::{settings, variables::Variables};
 use local::gateway::Functions;
 use reqwest::Client;
 use serde::Deserialize;
@@ -33,10 +33,12 @@ pub(crate) async fn problems(
     log.begin(ID);
     let health = look(functions, asks_model).await;
     let logged = log.ended(ID).await;
-    match health {
+    let mut problems = match health {
         Ok(health) => words(&health, &logged, variables),
         Err(error) => vec![format!("the function `health` does not answer: {error:#}")],
-    }
+    };
+    problems.extend(settings::slips(variables));
+    problems
 }
 
 async fn look(functions: &Functions, asks_model: bool) -> Result<Health> {

@@ -57,6 +57,7 @@ struct Line {
     cause: Option<String>,
     reason: Option<String>,
     fields: Option<String>,
+    outcome: Option<String>,
 }
 
 impl Log {
@@ -146,6 +147,7 @@ impl Line {
 impl From<Line> for Note {
     fn from(line: Line) -> Self {
         let details = [
+            line.outcome,
             line.code,
             line.fields,
             line.problem,

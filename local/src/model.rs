@@ -94,7 +94,7 @@ async fn complete(request: Result<Json<Request>, JsonRejection>) -> Response {
         let words = "Invalid 'messages': the last one must be the user's.";
         return wire::error(StatusCode::BAD_REQUEST, words, Some("invalid_value"));
     };
-    let answer = answer::answer(&asked);
+    let answer = notice::once(answer::answer(&asked), &request.messages);
     let usage = Usage::count(&request.messages, &answer);
     let created = SystemTime::UNIX_EPOCH
         .elapsed()

@@ -137,7 +137,9 @@ fn database(options: &Options, root: &Path, variables: &mut Variables) -> Result
             "--reset is for the embedded database, and DATABASE_URL names another"
         );
         // The same database without its pooler, whatever other one the variable may name.
-        variables.set("DATABASE_URL_UNPOOLED", url.replacen("-pooler.", ".", 1));
+        let direct = url.replacen("-pooler.", ".", 1);
+        let direct = if direct == url { "" } else { &direct };
+        variables.set("DATABASE_URL_UNPOOLED", direct);
         return Ok(None);
     }
     let folder = folders::data(&folders::cache()?, root);

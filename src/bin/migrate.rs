@@ -202,21 +202,35 @@ fn failed(error: &tokio_postgres::Error) -> String {
 }
 
 async fn open() -> Result<Client, String> {
-    let url = ["DATABASE_URL_UNPOOLED", "DATABASE_URL"]
+    let (variable, url) = ["DATABASE_URL_UNPOOLED", "DATABASE_URL"]
         .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()))
+        .find_map(|name| {
+            let url = std::env::var(name).ok().filter(|url| !url.is_empty())?;
+            Some((name, url))
+        })
         .ok_or("set DATABASE_URL (or DATABASE_URL_UNPOOLED) to the PostgreSQL URL")?;
     let mut config =
-        config::database_url(&url).map_err(|problem| format!("the database URL {problem}"))?;
+        config::database_url(&url).map_err(|problem| format!("{variable} {problem}"))?;
     if config.get_hosts().iter().any(is_pooled) {
         return Err(
             "this is a pooled URL (-pooler): set DATABASE_URL_UNPOOLED to the direct one".into(),
         );
     }
     config.connect_timeout(CONNECT_TIMEOUT);
-    tokio::time::timeout(CONNECT_TIMEOUT, connect(&config))
-        .await
-        .map_err(|_| "cannot connect: the server does not answer")?
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect(&config)).await;
+    let connected = connected.unwrap_or_else(|_| Err("the server does not answer".to_owned()));
+    connected.map_err(|problem| {
+        let hosts: Vec<_> = config.get_hosts().iter().map(host).collect();
+        let hosts = hosts.join(", ");
+        format!("cannot connect to {hosts} ({variable}): {problem}")
+    })
+}
+
+fn host(host: &Host) -> String {
+    match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    }
 }
 
 fn is_pooled(host: &Host) -> bool {
@@ -238,7 +252,7 @@ async fn lock(client: &Client) -> Result<(), String> {
 }
 
 async fn connect(config: &Config) -> Result<Client, String> {
-    let failed = |error| format!("cannot connect: {}", database::describe(&error));
+    let failed = |error| database::describe(&error);
     if config.get_ssl_mode() == SslMode::Disable {
         let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
         tokio::spawn(connection);

@@ -84,7 +84,7 @@ impl Provider {
 
 /// A response whose status is not a success, without the provider's message.
 #[derive(Debug, thiserror::Error)]
-#[error("status {status}, type {kind:?}, code {code:?}")]
+#[error("status {status}{}{}", named("type", kind.as_ref()), named("code", code.as_ref()))]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
@@ -94,6 +94,10 @@ pub struct Refusal {
     pub code: Option<String>,
     /// How long the provider wants us to wait (`Retry-After` in seconds).
     pub retry_after: Option<Duration>,
+}
+
+fn named(name: &str, value: Option<&String>) -> String {
+    value.map_or_else(String::new, |value| format!(", {name} {value}"))
 }
 
 impl Refusal {

@@ -49,7 +49,8 @@ async fn the_operator_is_told_what_is_missing_or_wrong() {
     assert!(problem.contains("set DATABASE_URL"), "{problem}");
     let problem = migrate("postgresql://me:hunter2@127.0.0.1:1/none").unwrap_err();
     assert!(
-        problem.contains("cannot connect") && !problem.contains("hunter2"),
+        problem.contains("cannot connect to 127.0.0.1 (DATABASE_URL): ")
+            && !problem.contains("hunter2"),
         "{problem}"
     );
 }

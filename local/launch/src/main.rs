@@ -60,9 +60,6 @@ fn run() -> Result<()> {
         ensure!(may_reset(&options, &data)?, "nothing was erased");
         (!postgres::is_fetched(&cache)).then(|| fetch(&cache))
     };
-    for problem in settings::problems(&variables) {
-        say(&format!("! {problem}"));
-    }
     if let Some(url) = variables.get("BOOK_URL")
         && options.book.is_none()
         && let Some(problem) = reach::page(&url)
@@ -72,8 +69,13 @@ fn run() -> Result<()> {
 
     let programs = build::programs()?;
     if !programs.join(build::NEXT).exists() {
+        // What follows the build says so as well, but that is minutes away.
+        let numbers = settings::no_numbers(&variables);
+        for problem in numbers.iter().chain(&settings::slips(&variables)) {
+            say(&format!("! {problem}"));
+        }
         say(
-            "The first build takes 4 to 6 minutes; OpenSSL (at openssl-sys) takes the longest of it. \
+            "The first build takes 3 to 6 minutes; OpenSSL (at openssl-sys) takes the longest of it. \
              The next one takes seconds.",
         );
     }

@@ -8,11 +8,11 @@ use crate::variables::Variables;
 
 const EXAMPLE: &str = include_str!("../../../.env.example");
 
-/// What is wrong, a line each, without a value.
+/// Values that are no numbers and should be, a line each, without the value. The functions say so, too.
 #[must_use]
-pub fn problems(variables: &Variables) -> Vec<String> {
+pub fn no_numbers(variables: &Variables) -> Vec<String> {
     let examples = examples();
-    let numbers = examples.iter().filter_map(|(name, example)| {
+    let problems = examples.iter().filter_map(|(name, example)| {
         example.parse::<f64>().ok()?;
         let value = variables.get(name)?;
         let wrong = value.trim().parse::<f64>().is_err();
@@ -23,7 +23,14 @@ pub fn problems(variables: &Variables) -> Vec<String> {
             )
         })
     });
-    let misspelt = variables.of_file().filter_map(|name| {
+    problems.collect()
+}
+
+/// Variables of `.env` that nothing reads and that look like a slip, a line each. Nobody else says so.
+#[must_use]
+pub fn slips(variables: &Variables) -> Vec<String> {
+    let examples = examples();
+    let slips = variables.of_file().filter_map(|name| {
         if examples.contains_key(name) {
             return None;
         }
@@ -31,7 +38,7 @@ pub fn problems(variables: &Variables) -> Vec<String> {
         let place = variables.place(name);
         Some(format!("{place} is no setting: is {near} meant?"))
     });
-    numbers.chain(misspelt).collect()
+    slips.collect()
 }
 
 /// The variables of the example, commented out or not, with their values there.
@@ -80,7 +87,7 @@ mod tests {
         variables.set("DAILY_BUDGET_USD", "2.50");
         variables.set("BOOK_TITLE", "My book");
         assert_eq!(
-            problems(&variables),
+            no_numbers(&variables),
             ["DATABASE_POOL_SIZE must be a number, such as 4"]
         );
     }

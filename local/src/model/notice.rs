@@ -1,6 +1,8 @@
-//! What the offline model says of itself, in every answer, and an answer without it.
+//! What the offline model says of itself, once in a conversation, and an answer without it.
 
-/// The first line of every answer: nobody should take this for a language model.
+use super::wire::Message;
+
+/// The first line of an answer: nobody should take this for a language model.
 pub(super) const NOTICE: &str =
     "*Offline model: no `OPENAI_API_KEY` is set, so this answer is made of sentences found here.*";
 
@@ -12,16 +14,33 @@ pub(super) const ADVICE: &str =
 
 /// What an earlier answer found: its own words about itself, or about finding nothing, left out.
 pub(super) fn without_notice(answer: &str) -> &str {
+    if answer.ends_with(ADVICE) {
+        return "";
+    }
+    after_notice(answer).map_or(answer, str::trim_start)
+}
+
+fn after_notice(answer: &str) -> Option<&str> {
     // Where the mark of NONE was taken away, its space may have stayed.
-    match answer.trim_start().strip_prefix(NOTICE) {
-        Some(found) if found.ends_with(ADVICE) => "",
-        Some(found) => found.trim_start(),
-        None => answer,
+    answer.trim_start().strip_prefix(NOTICE)
+}
+
+/// The answer without the notice where an earlier one among the messages has it.
+pub(super) fn once(answer: String, messages: &[Message]) -> String {
+    let said = messages
+        .iter()
+        .any(|message| message.role == "assistant" && after_notice(&message.text()).is_some());
+    if said {
+        answer.replacen(&format!("{NOTICE}\n\n"), "", 1)
+    } else {
+        answer
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -41,5 +60,26 @@ mod tests {
             ""
         );
         assert_eq!(without_notice("It walks."), "It walks.");
+        assert_eq!(
+            without_notice(&format!("The book does not say. {ADVICE}")),
+            ""
+        );
+    }
+
+    #[test]
+    fn a_conversation_is_told_once() -> serde_json::Result<()> {
+        let messages = |earlier: &str| {
+            let messages = json!([
+                { "role": "user", "content": NOTICE },
+                { "role": "assistant", "content": earlier },
+                { "role": "user", "content": "And then?" },
+            ]);
+            serde_json::from_value::<Vec<Message>>(messages)
+        };
+        let answer = format!("{NONE}{NOTICE}\n\nIt walks.");
+        let told = messages(&format!(" {NOTICE}\n\nIt stands."))?;
+        assert_eq!(once(answer.clone(), &told), format!("{NONE}It walks."));
+        assert_eq!(once(answer.clone(), &messages("It stands.")?), answer);
+        Ok(())
     }
 }
