@@ -14,6 +14,8 @@ export async function startModel() {
   let usual = ANSWER;
 
   async function answer(request, response) {
+    // Whether there is such a model.
+    if (request.method === 'GET') return response.end('{"object":"model"}');
     let body = '';
     for await (const piece of request) body += piece;
     const question = JSON.parse(body);
