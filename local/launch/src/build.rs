@@ -3,7 +3,7 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context, Result};
@@ -20,6 +20,29 @@ pub fn programs() -> Result<PathBuf> {
     let program = env::current_exe()?;
     let folder = program.parent().context("this program is in no folder")?;
     Ok(folder.to_owned())
+}
+
+/// What OpenSSL's build needs and this machine has not: it would say so in the middle of the build, and in
+/// many more words.
+#[must_use]
+pub fn missing_tools() -> Vec<&'static str> {
+    let runs = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let modules = ["-MFindBin", "-MIPC::Cmd", "-MTime::Piece", "-e1"];
+    let tools = [
+        ("make", runs("make", &["--version"])),
+        ("a C compiler", runs("cc", &["--version"])),
+        ("perl with its standard modules", runs("perl", &modules)),
+    ];
+    tools
+        .into_iter()
+        .filter(|tool| !tool.1)
+        .map(|tool| tool.0)
+        .collect()
 }
 
 /// Starts compiling the functions and the local stack.

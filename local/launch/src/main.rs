@@ -24,6 +24,8 @@ use launch::{
 
 /// How often a build is looked at while something is fetched.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long a start may wait for what it can do without.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     match run() {
@@ -47,8 +49,8 @@ fn run() -> Result<()> {
         .context("this crate is in no workspace")?;
 
     // First what may fail at once, then what takes time.
-    options.check_book()?;
     let variables = Variables::read(root)?;
+    options.check_book(&variables)?;
     let cache = folders::cache_at(variables.get(folders::CACHE_VARIABLE).map(PathBuf::from))?;
     let database = variables.get("DATABASE_URL");
     running::look(&cache, options.port, root, database.is_none())?;
@@ -58,7 +60,8 @@ fn run() -> Result<()> {
     } else {
         let data = folders::data(&cache, root);
         ensure!(may_reset(&options, &data)?, "nothing was erased");
-        (!postgres::is_fetched(&cache)).then(|| fetch(&cache))
+        let cache = cache.clone();
+        (!postgres::is_fetched(&cache)).then(|| beside(move || postgres::find(&cache)))
     };
     if let Some(url) = variables.get("BOOK_URL")
         && options.book.is_none()
@@ -69,6 +72,12 @@ fn run() -> Result<()> {
 
     let programs = build::programs()?;
     if !programs.join(build::NEXT).exists() {
+        let missing = build::missing_tools().join(" and ");
+        ensure!(
+            missing.is_empty(),
+            "OpenSSL is built from source, and this machine lacks {missing}. Install it, such as with \
+             `apt install build-essential perl` or `dnf install gcc make perl`, and start again"
+        );
         // What follows the build says so as well, but that is minutes away.
         let numbers = settings::no_numbers(&variables);
         for problem in numbers.iter().chain(&settings::slips(&variables)) {
@@ -79,12 +88,13 @@ fn run() -> Result<()> {
              The next one takes seconds.",
         );
     }
-    let copied = {
+    let copied = beside({
         let root = root.to_owned();
-        thread::spawn(move || vendor::copy(&root))
-    };
+        move || vendor::copy(&root)
+    });
     build(root, fetched)?;
-    for problem in copied.join().unwrap_or_default() {
+    // On a network that is slow or away npm takes minutes. Its scripts go on by themselves.
+    for problem in copied.recv_timeout(PATIENCE).unwrap_or_default() {
         say(&format!("! {problem}"));
     }
     let mut next = Command::new(programs.join(build::NEXT));
@@ -126,15 +136,14 @@ fn may_reset(options: &Options, data: &Path) -> Result<bool> {
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
-/// Fetches PostgreSQL; what is received is how that ended.
-fn fetch(cache: &Path) -> Receiver<Result<PathBuf>> {
-    let (ended, fetched) = mpsc::channel();
-    let cache = cache.to_owned();
+/// Runs `work` beside this thread; what is received is its outcome.
+fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+    let (done, outcome) = mpsc::channel();
     thread::spawn(move || {
         // Nobody listens any more where the build has failed.
-        let _ = ended.send(postgres::find(&cache));
+        let _ = done.send(work());
     });
-    fetched
+    outcome
 }
 
 /// Builds, and waits for what is fetched meanwhile. Where that fails the build is not waited for.

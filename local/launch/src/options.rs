@@ -8,6 +8,8 @@ use lexopt::{
     Parser, ValueExt,
 };
 
+use crate::variables::Variables;
+
 /// What `--help` prints.
 pub const HELP: &str = "\
 The whole product on this machine: database, model, functions, and a book with the chat.
@@ -89,16 +91,20 @@ impl Options {
         arguments
     }
 
-    /// Whether the book is a folder, which must then be there.
+    /// Whether the book, if it is a folder, is there.
     ///
     /// # Errors
     ///
     /// When it is not.
-    pub fn check_book(&self) -> Result<()> {
-        match &self.book {
+    pub fn check_book(&self, variables: &Variables) -> Result<()> {
+        let (place, name) = match &self.book {
+            Some(place) => (Some(place.clone()), "--book".to_owned()),
+            None => (variables.get("BOOK_URL"), variables.place("BOOK_URL")),
+        };
+        match place {
             Some(place) if !place.contains("://") => ensure!(
-                Path::new(place).is_dir(),
-                "--book {place}: there is no such folder (an address begins with https://)"
+                Path::new(&place).is_dir(),
+                "{name} {place}: there is no such folder (an address begins with https://)"
             ),
             _ => {}
         }

@@ -44,14 +44,20 @@ pub fn copy(root: &Path) -> Vec<String> {
     failures.collect()
 }
 
-/// What pages lack, for somebody who has no npm.
+/// What pages lack, and what to do.
 #[must_use]
 pub fn lacking(root: &Path) -> Option<&'static str> {
     let lacks = |copies: &&(&str, &str)| newest(&root.join("public/vendor"), copies.1).is_none();
-    LIBRARIES.iter().any(|each| lacks(&each)).then_some(
-        "the API page and formulas lack their libraries: install npm, or run sh swagger-ui/vendor.sh and \
-         sh temml/vendor.sh where it is",
-    )
+    if !LIBRARIES.iter().any(|each| lacks(&each)) {
+        None
+    } else if has_npm() {
+        Some(
+            "the API page and formulas lack their libraries, for which npm needs longer: reload such a page \
+             later, or see what sh swagger-ui/vendor.sh and sh temml/vendor.sh say",
+        )
+    } else {
+        Some("the API page and formulas lack their libraries: install npm, and start again")
+    }
 }
 
 fn has_npm() -> bool {
