@@ -15,7 +15,9 @@ function chosen() {
 
 // ---- The line, for each generator
 
-const escaped = (text) => text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;');
+// A brace means something to the templates of mdBook and MkDocs.
+const ENTITIES = { '&': '&amp;', '"': '&quot;', '<': '&lt;', '{': '&#123;' };
+const escaped = (text) => text.replace(/[&"<{]/g, (sign) => ENTITIES[sign]);
 
 function html(values) {
   const data = values.map(([name, value]) => ` data-${name}="${escaped(value)}"`).join('');

@@ -29,6 +29,20 @@ export async function run({ page, open, origin, site, check, axe, picture }) {
   await book.getByRole('button', { name: 'What is a gait?' }).click();
   await book.getByRole('log').getByText('Bend the knees').waitFor();
 
+  await page.getByLabel('The button says').fill('{{ ask }} {% now %}');
+  const tagFor = async (generator) => {
+    await page.getByLabel('For', { exact: true }).selectOption(generator);
+    return page.locator('#tag').innerText();
+  };
+  for (const generator of ['mdbook', 'mkdocs']) {
+    const line = (await tagFor(generator)).split('\n').find((text) => text.includes('<script'));
+    check(!/[{]/.test(line), `a template would read: ${line}`);
+  }
+  const braces = await open();
+  await braces.goto(`${site.variant({ of: 'docusaurus', tag: await tagFor('html') })}/docs/balance`);
+  await launcher(braces, '{{ ask }} {% now %}').waitFor();
+  await page.getByLabel('The button says').fill('Ask "Robots" & more');
+
   await page.getByLabel('For', { exact: true }).selectOption('docusaurus');
   const entry = await page.locator('#tag').innerText();
   const [script] = new Function(`return {${entry}}`)().scripts;
