@@ -1,4 +1,4 @@
-// The owner's page: makes the tag for this deployment, shows the widget with the chosen values, and
+// The owner's page: makes the tag for this deployment and the rule for its colour, shows the widget with the chosen values, and
 // asks whether a site's pages may call. Keeps nothing.
 
 const byId = (id) => document.getElementById(id);
@@ -40,9 +40,60 @@ const LINES = {
   sphinx: (values) => `html_js_files = [(${JSON.stringify(SCRIPT)}, {${object(values, null, [['defer', 'defer']])}})]`,
 };
 
+// ---- The rule, for a colour of its own
+
+// The widget's grounds, and the words on its accent, in light and dark (widget/dev/style.js).
+const SCHEMES = [
+  { ground: '#fdfbf6', words: '#ffffff', towards: '#000000' },
+  { ground: '#211e1a', words: '#10282a', towards: '#ffffff' },
+];
+const READABLE = 4.5;
+const STEPS = 50;
+
+const channels = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+
+// WCAG 2.2, "relative luminance" and "contrast ratio".
+function luminance(colour) {
+  const [r, g, b] = channels(colour).map((channel) => channel / 255)
+    .map((channel) => (channel <= 0.04045 ? channel / 12.92 : ((channel + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+function contrast(one, other) {
+  const [dark, light] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+}
+
+function mixed(colour, other, part) {
+  const [from, to] = [channels(colour), channels(other)];
+  const mix = from.map((channel, i) => Math.round(channel + (to[i] - channel) * part));
+  return `#${mix.map((channel) => channel.toString(16).padStart(2, '0')).join('')}`;
+}
+
+// The nearest colour that can be read on the ground, and on which words can.
+function readable(colour, { ground, words, towards }) {
+  for (let step = 0; step < STEPS; step += 1) {
+    const near = mixed(colour, towards, step / STEPS);
+    if (contrast(near, ground) >= READABLE && contrast(near, words) >= READABLE) return near;
+  }
+  return towards;
+}
+
+// The custom properties, or none.
+function looks() {
+  if (!byId('own-colour').checked) return [];
+  const colour = byId('colour').value;
+  const accents = SCHEMES.map((scheme) => readable(colour, scheme));
+  const words = SCHEMES.map((scheme) => scheme.words);
+  return [['accent', accents], ['on-accent', words]]
+    .map(([name, both]) => [`--textbook-chat-${name}`, `light-dark(${both.join(', ')})`]);
+}
+
 function show() {
   byId('tag').textContent = LINES[byId('generator').value](chosen());
-  byId('copied').textContent = '';
+  byId('rule').textContent = `textbook-chat {\n${looks().map(([name, value]) => `  ${name}: ${value};\n`).join('')}}`;
+  byId('looks').hidden = !byId('own-colour').checked;
+  byId('tag-copied').textContent = byId('rule-copied').textContent = '';
 }
 
 // ---- The widget with these values, in the place of the one before
@@ -52,6 +103,7 @@ let soon = null;
 function preview() {
   const element = document.createElement('textbook-chat');
   for (const [name, value] of chosen()) element.setAttribute(name, value);
+  for (const [name, value] of looks()) element.style.setProperty(name, value);
   document.querySelector('textbook-chat').replaceWith(element);
 }
 
@@ -62,14 +114,21 @@ byId('options').addEventListener('input', () => {
 });
 byId('options').addEventListener('submit', (event) => event.preventDefault());
 byId('generator').addEventListener('change', show);
-byId('copy').addEventListener('click', async () => {
-  try {
-    await navigator.clipboard.writeText(byId('tag').textContent);
-    byId('copied').textContent = 'Copied.';
-  } catch {
-    getSelection().selectAllChildren(byId('tag'));
-    byId('copied').textContent = 'It is selected: copy it with your browser.';
-  }
+for (const button of document.querySelectorAll('.copy')) {
+  const { of } = button.dataset;
+  button.addEventListener('click', async () => {
+    const said = byId(`${of}-copied`);
+    try {
+      await navigator.clipboard.writeText(byId(of).textContent);
+      said.textContent = 'Copied.';
+    } catch {
+      getSelection().selectAllChildren(byId(of));
+      said.textContent = 'It is selected: copy it with your browser.';
+    }
+  });
+}
+byId('colour').addEventListener('input', () => {
+  byId('own-colour').checked = true;
 });
 
 // ---- Whether the site's pages may call. A page cannot say that it is another, so the server is asked.

@@ -41,7 +41,7 @@ export async function createPanel(context) {
     h('p', { class: 'lead' }, option('greeting') || t('greeting')),
     h('p', null, t(option('selection') === 'off' ? 'invitationShort' : 'invitation')),
     examples.length > 0 && h('ul', null, examples.map((one) => h('li', null,
-      h('button', { type: 'button', class: 'example', click: () => submit(one) }, one)))) || null);
+      h('button', { type: 'button', class: 'example', click: () => askExample(one) }, one)))) || null);
   const more = h('p', { class: 'more', hidden: true }, h('button', { type: 'button', click: (event) => chat.showMore(event.target) }, t('earlierMessages')));
   const log = h('div', { class: 'log', role: 'log', 'aria-live': 'off', 'aria-label': t('conversation'), tabindex: '0', scroll: showLatest }, aside, welcome, more);
   const latest = iconButton('down', t('latest'), () => chat.view.toEnd(), { class: 'latest', hidden: true });
@@ -162,6 +162,11 @@ export async function createPanel(context) {
     if (chat) return Boolean(chat.submit(question, passage));
     submit(question, passage);
     return true;
+  }
+
+  function askExample(question) {
+    submit(question);
+    log.focus({ preventScroll: true }); // the button goes
   }
 
   async function submit(question, passage = null) {

@@ -43,6 +43,25 @@ export async function run({ page, open, origin, site, check, axe, picture }) {
   await launcher(braces, '{{ ask }} {% now %}').waitFor();
   await page.getByLabel('The button says').fill('Ask "Robots" & more');
 
+  // A colour too light for white words, and too dark for a dark panel, is made to be readable on either.
+  for (const colour of ['#ffe08a', '#200030']) {
+    await page.locator('#colour').fill(colour);
+    const rule = await page.locator('#rule').innerText();
+    const styled = site.variant({ of: 'docusaurus', tag: `<style>${rule}</style>${await tagFor('html')}` });
+    for (const colorScheme of ['light', 'dark']) {
+      const coloured = await open({ colorScheme });
+      await coloured.goto(`${styled}/docs/balance`);
+      await launcher(coloured, 'Ask "Robots" & more').click();
+      await coloured.getByRole('button', { name: 'What is a gait?' }).click();
+      await coloured.getByRole('log').getByText('Bend the knees').waitFor();
+      await picture(`colour-${colour.slice(1)}-${colorScheme}`, coloured);
+      check.equal(await axe(coloured, { include: 'textbook-chat' }), [], `violations in ${rule}`);
+      await coloured.keyboard.press('Escape');
+      await launcher(coloured, 'Ask "Robots" & more').waitFor();
+      check.equal(await axe(coloured, { include: 'textbook-chat' }), [], `violations of the launcher in ${rule}`);
+    }
+  }
+
   await page.getByLabel('For', { exact: true }).selectOption('docusaurus');
   const entry = await page.locator('#tag').innerText();
   const [script] = new Function(`return {${entry}}`)().scripts;
