@@ -10,7 +10,9 @@ const SETTLED_MS = 200;
 const FORMULA = '.katex, mjx-container, math, script[type^="math/tex"], img.math';
 // What is drawn beside the text or instead of it. Most of it cannot be selected anyway.
 const NO_TEXT = 'script, style, template, button, select, textarea, svg, textbook-chat, [aria-hidden=true], [role=tab], '
-  + '.tabbed-labels, .hash-link, .headerlink, .header-anchor, .linenos, .lineno, .MathJax, .MathJax_Display, .MathJax_Preview';
+  + '.tabbed-labels, .hash-link, .headerlink, .header-anchor, .linenos, .lineno, .MathJax, .MathJax_Display, .MathJax_Preview, '
+  + '[role=doc-noteref], [data-footnote-ref], .footnote-ref, .footnote-reference, a.footnote, sup.footnote, '
+  + '[role=doc-backlink], [data-footnote-backref], .footnote-backref, .footnote-back';
 const GROUP = 'table, ul, ol, dl';
 const CODE = 'pre, code, kbd, samp';
 

@@ -358,6 +358,31 @@ async function generators({ page, origin, site, check }) {
   }
 }
 
+// The numbers of notes, and the signs that lead back from them, as each generator writes them.
+async function notes({ page, origin, site, check }) {
+  const books = new URL('../../../stories/book/fixtures/', import.meta.url);
+  const builds = { docusaurus: 'docs/notes/index.html', 'mkdocs-material': 'notes/index.html' };
+  for (const generator of readdirSync(books)) {
+    if (generator.includes('.')) continue;
+    const file = new URL(`${generator}/site/${builds[generator] ?? 'notes.html'}`, books);
+    const html = readFileSync(file, 'utf8').replace(/<(script|style)\b.*?<\/\1>|<link\b[^>]*>/gs, '');
+    await read(page, site.variant({ pages: { '/': html }, tag: '' }), origin);
+    const text = await select(page, 'A statement with', 'kwfootref');
+    check.equal(text, 'A statement with a note. Another. kwfootref', `notes of ${generator}`);
+    // mdBook's sign has no name.
+    check(generator === 'mdbook' || !(await selectAll(page, 'body')).includes('↩'), `${generator} leads back from its notes`);
+  }
+  const others = site.variant({
+    pages: {
+      '/': `<main><p>Pandoc<a href="#fn1" class="footnote-ref" role="doc-noteref"><sup>1</sup></a>,
+        Asciidoctor<sup class="footnote">[<a class="footnote" href="#_footnotedef_1">1</a>]</sup>, DocBook<a class="footnote" href="#ftn"><sup>[1]</sup></a>
+        and x<sup>2</sup> <a href="#x">1</a>.</p></main>`,
+    },
+  });
+  await read(page, others, origin);
+  check.equal(await selectAll(page, 'p'), 'Pandoc, Asciidoctor, DocBook and x2 1.', 'notes of others');
+}
+
 async function chatkit({ page, origin, site, check }) {
   // ChatKit's own script is on another host: without its window, as far as the page itself goes.
   await page.goto(`${origin}/chatkit.html`);
@@ -384,6 +409,7 @@ export const cases = [
   { name: 'formulas by their TeX', run: formulas },
   { name: 'code, tables and headings in MkDocs and mdBook', run: others },
   { name: 'the article of each generator', run: generators, allowed: [/favicon|404|ERR_/] },
+  { name: 'notes without their numbers', run: notes, allowed: [/favicon|404|ERR_/] },
   { name: 'by mouse and keyboard, once it is made', run: made },
   { name: 'by touch', run: touched },
   { name: 'a passage that is too long says so', run: long },
