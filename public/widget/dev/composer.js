@@ -18,7 +18,7 @@ export function createComposer({ t, store, disclaimer, onSubmit, onStop, onUp, o
   const quoteRow = h('div', { class: 'composer-quote', hidden: true }, quote, iconButton('close', t('removePassage'), () => askAbout(null)));
   // No maxlength: it would cut a pasted question silently. The counter says so instead.
   const question = h('textarea', {
-    rows: '1', dir: 'auto', enterkeyhint: 'send', 'aria-label': t('yourQuestion'), 'aria-describedby': 'counter hint', keydown: pressed,
+    rows: '1', enterkeyhint: 'send', 'aria-label': t('yourQuestion'), 'aria-describedby': 'counter hint', keydown: pressed,
     input() { onInput(); changed(); },
   });
   const send = h('button', { type: 'submit', class: 'primary', 'aria-label': t('send'), title: t('send') }, icon('send'));
@@ -86,6 +86,7 @@ export function createComposer({ t, store, disclaimer, onSubmit, onStop, onUp, o
   function changed() {
     say('');
     saveDraft();
+    question.dir = question.value ? 'auto' : ''; // an empty box is of the panel's direction
     const used = length(question.value.trim());
     const left = MAX_QUESTION - used;
     counter.hidden = used < COUNT_FROM;

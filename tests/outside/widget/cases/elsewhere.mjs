@@ -147,6 +147,24 @@ async function hostileAnswers({ page, site, model, check }) {
   check.equal(found, { hit: 0, images: 0, links: 0, cited: 0 }, 'what came of hostile answers');
 }
 
+// A page of its own: `html`, `body` are attributes, `css` its styles.
+const bare = (content, { html = 'lang="en"', body = '', css = '' } = {}) => `<!doctype html><html ${html}><head><meta charset="utf-8">
+  <meta name="viewport" content="width=device-width"><title>Bare</title><style>${css}</style></head><body ${body}>${content}</body></html>`;
+
+async function emptyBox({ page, site, check }) {
+  await page.goto(`${site.variant({ pages: { '/': bare('<p>Bare.</p>', { html: 'lang="ur" dir="rtl"' }) } })}/`);
+  await page.locator('textbook-chat').getByRole('button').first().click();
+  const question = page.locator('textbook-chat textarea');
+  const direction = () => question.evaluate((element) => getComputedStyle(element).direction);
+  check.equal(await direction(), 'rtl', 'the placeholder');
+  await question.pressSequentially('What');
+  check.equal(await direction(), 'ltr', 'a question in English');
+  await question.fill('');
+  check.equal(await direction(), 'rtl', 'the placeholder again');
+  await question.pressSequentially('کیا');
+  check.equal(await direction(), 'rtl', 'a question in Urdu');
+}
+
 const KB = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
 
 async function sizes({ page, site, origin, check }) {
@@ -241,6 +259,7 @@ export const cases = [
   { name: 'under a strict policy, for assistive technology', run: strict, needs },
   { name: 'where storage throws', run: withoutStorage, needs },
   { name: 'among hostile styles', run: hostileStyles, needs },
+  { name: 'an empty box is of the panel’s direction', run: emptyBox },
   { name: 'hostile answers are shown and do nothing', run: hostileAnswers, needs },
   { name: 'what it weighs', run: sizes, needs },
   { name: 'an old cache and a new deployment', run: versions, needs, allowed: [/404|request: http:\/\/localhost/] },
