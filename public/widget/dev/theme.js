@@ -2,17 +2,18 @@
 // Material, mdBook and others put on the page, then the colour that it stands on, then the system.
 
 const THEMES = { dark: true, slate: true, navy: true, coal: true, ayu: true, light: false, default: false, rust: false };
+const isTheme = (name) => Object.hasOwn(THEMES, name ?? '');
 
 export function followTheme({ host, box, option, signal }) {
   const page = document.documentElement;
   const system = matchMedia('(prefers-color-scheme: dark)');
   const dress = () => {
     const { classList, dataset } = document.body;
-    const classes = [...page.classList, ...classList];
-    const dark = classes.filter((one) => THEMES[one] === true); // mdBook may leave the light one beside it
-    const names = [option('theme'), page.dataset.theme, dataset.mdColorScheme, ...dark, ...classes];
-    const name = names.find((one) => Object.hasOwn(THEMES, one ?? ''));
-    box.classList.toggle('dark', name ? THEMES[name] : standsOnDark() ?? system.matches);
+    const name = [option('theme'), page.dataset.theme, dataset.mdColorScheme].find(isTheme);
+    const kinds = new Set([...page.classList, ...classList].filter(isTheme).map((one) => THEMES[one]));
+    // mdBook may leave a light one beside a dark one: then its ground tells.
+    const [said = null] = name ? [THEMES[name]] : kinds.size === 1 ? kinds : [];
+    box.classList.toggle('dark', said ?? standsOnDark() ?? system.matches);
     box.classList.toggle('start', option('position') === 'start');
   };
   const observer = new MutationObserver(dress);

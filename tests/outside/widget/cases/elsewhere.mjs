@@ -165,6 +165,31 @@ async function emptyBox({ page, site, check }) {
   check.equal(await direction(), 'rtl', 'a question in Urdu');
 }
 
+// mdBook's themes are classes, of which a page may have two: the last in its styles counts.
+async function themes({ open, site, check }) {
+  const light = '.light { background: #fff } .rust { background: #e1e1db }';
+  const dark = '.ayu { background: #0f1419 } .coal { background: #141617 } .navy { background: #161923 }';
+  const books = [
+    ['light ayu', dark + light, false],
+    ['light ayu', light + dark, true],
+    ['navy light sidebar-visible', dark + light, false],
+    ['js coal rust', light + dark, true],
+    ['ayu', '', true],
+    ['rust', '', false],
+    ['light coal', '', true], // the system's
+  ];
+  for (const [classes, css, isDark] of books) {
+    const page = await open({ colorScheme: css ? 'light' : 'dark' });
+    await page.goto(`${site.variant({ pages: { '/': bare('<p>Bare.</p>', { html: `lang="en" class="${classes}"`, css }) } })}/`);
+    await button(page, ASK).click();
+    await box(page).waitFor();
+    const scheme = () => page.locator('textbook-chat').evaluate(({ shadowRoot }) => getComputedStyle(shadowRoot.querySelector('.panel')).colorScheme);
+    check.equal(await scheme(), isDark ? 'dark' : 'light', `the panel in a page that is ${classes}, ${css}`);
+    await page.evaluate(() => (document.documentElement.className = 'navy'));
+    check.equal(await scheme(), 'dark', 'once its reader has chosen a dark one');
+  }
+}
+
 const KB = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
 
 async function sizes({ page, site, origin, check }) {
@@ -260,6 +285,7 @@ export const cases = [
   { name: 'where storage throws', run: withoutStorage, needs },
   { name: 'among hostile styles', run: hostileStyles, needs },
   { name: 'an empty box is of the panel’s direction', run: emptyBox },
+  { name: 'where the classes of a page contradict each other, its ground tells the theme', run: themes },
   { name: 'hostile answers are shown and do nothing', run: hostileAnswers, needs },
   { name: 'what it weighs', run: sizes, needs },
   { name: 'an old cache and a new deployment', run: versions, needs, allowed: [/404|request: http:\/\/localhost/] },
