@@ -151,6 +151,37 @@ async function hostileAnswers({ page, site, model, check }) {
 const bare = (content, { html = 'lang="en"', body = '', css = '' } = {}) => `<!doctype html><html ${html}><head><meta charset="utf-8">
   <meta name="viewport" content="width=device-width"><title>Bare</title><style>${css}</style></head><body ${body}>${content}</body></html>`;
 
+async function directions({ open, site, check }) {
+  const tag = (attributes) => `<script src="https://deployment.example/widget.js" ${attributes} defer></script>`;
+  const books = [
+    ['of an English book', 'lang="en"', '', 'right'],
+    ['of an Urdu book', 'lang="ur" dir="rtl"', '', 'left'],
+    ['in Urdu, in an English book', 'lang="en"', 'data-lang="ur"', 'left'],
+    ['in English, in an Urdu book', 'lang="ur" dir="rtl"', 'data-lang="en"', 'right'],
+    ['of a book in a language without words', 'lang="fa" dir="rtl"', '', 'right'],
+    ['at the other corner', 'lang="ur" dir="rtl"', 'data-position="start"', 'right'],
+    ['at the other corner, in English', 'lang="ur" dir="rtl"', 'data-lang="en" data-position="start"', 'left'],
+  ];
+  for (const [words, html, attributes, side] of books) {
+    const page = await open();
+    await page.goto(`${site.variant({ pages: { '/': bare('<p>Bare.</p>', { html }) }, tag: tag(attributes) })}/`);
+    const launcher = page.locator('textbook-chat').getByRole('button').first();
+    const panel = page.locator('textbook-chat').getByRole('dialog');
+    const sideOf = async (element) => {
+      const { x, width } = await element.boundingBox();
+      return x + width / 2 < 640 ? 'left' : 'right';
+    };
+    const sides = [await sideOf(launcher)];
+    await launcher.click();
+    await panel.waitFor();
+    sides.push(await sideOf(panel));
+    await page.keyboard.press('Escape');
+    await launcher.waitFor();
+    sides.push(await sideOf(launcher));
+    check.equal(sides, [side, side, side], `launcher, panel and launcher ${words}`);
+  }
+}
+
 async function emptyBox({ page, site, check }) {
   await page.goto(`${site.variant({ pages: { '/': bare('<p>Bare.</p>', { html: 'lang="ur" dir="rtl"' }) } })}/`);
   await page.locator('textbook-chat').getByRole('button').first().click();
@@ -284,6 +315,7 @@ export const cases = [
   { name: 'under a strict policy, for assistive technology', run: strict, needs },
   { name: 'where storage throws', run: withoutStorage, needs },
   { name: 'among hostile styles', run: hostileStyles, needs },
+  { name: 'launcher and panel are at the same side', run: directions },
   { name: 'an empty box is of the panel’s direction', run: emptyBox },
   { name: 'where the classes of a page contradict each other, its ground tells the theme', run: themes },
   { name: 'hostile answers are shown and do nothing', run: hostileAnswers, needs },
