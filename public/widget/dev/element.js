@@ -1,7 +1,7 @@
 // Launcher and shortcut. Fetches the rest when it is wanted.
 
-const CSS = `:host{display:contents!important}
-:host([inline]){display:block!important;height:80vh}
+const CSS = `:host{display:contents}
+:host([inline]){display:block;height:80vh}
 .box{all:initial;--site:#1f5a61}
 @supports(color:oklch(from red l c h)){.box{--site:oklch(from var(--ifm-color-primary,var(--md-primary-fg-color,#1f5a61)) min(l,.46) c h)}}
 .launcher{position:fixed;z-index:var(--textbook-chat-z,390);inset-block-end:20px;inset-inline:auto 20px;display:flex;gap:10px;align-items:center;padding:12px 18px;border:1px solid #fff3;border-radius:99px;background:var(--textbook-chat-accent,var(--site));color:var(--textbook-chat-on-accent,#fff);font:600 15px/20px var(--textbook-chat-font,system-ui,sans-serif);box-shadow:0 4px 16px #0004;cursor:pointer}
@@ -55,7 +55,7 @@ export function mount(host, shell) {
   const isShortcut = ({ ctrlKey, metaKey, altKey, shiftKey, key, code }) => (ctrlKey || metaKey) && !altKey && !shiftKey
     && shortcut === `ctrl+${/^[a-z]$/.test(key) ? key : code.slice(3).toLowerCase()}`;
   document.addEventListener('keydown', (event) => {
-    if (event.defaultPrevented || !isShortcut(event) || event.target.matches(':read-write,select')) return;
+    if (event.defaultPrevented || !isShortcut(event) || event.target.matches(':read-write,select') || box.checkVisibility?.() === false) return;
     event.preventDefault();
     want('shortcut');
   }, { signal });

@@ -10,6 +10,7 @@ const EDGE = 12;
 
 export function createOffer({ box, t, article, signal, onAsk }) {
   let chosen = null; // { text, range }
+  const where = () => (box.checkVisibility?.() === false ? null : articleOf(article));
 
   const button = h('button', {
     type: 'button',
@@ -23,11 +24,11 @@ export function createOffer({ box, t, article, signal, onAsk }) {
   box.append(button);
 
   watchSelection({
-    article: () => articleOf(article),
+    article: where,
     onChange,
     signal,
   });
-  onChange(passageOf(getSelection(), articleOf(article))); // what made this module be fetched
+  onChange(passageOf(getSelection(), where())); // what made this module be fetched
   for (const [target, type] of [[document, 'scroll'], [window, 'resize']]) {
     target.addEventListener(type, () => chosen && place(), { signal, capture: true, passive: true });
   }

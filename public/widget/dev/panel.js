@@ -86,7 +86,11 @@ export async function createPanel(context) {
     composer.grow();
   }
 
+  // By the page, with a style. A sheet that nobody sees would block it.
+  const isHidden = () => !inline && box.checkVisibility?.() === false;
+
   function open() {
+    if (isHidden()) return;
     const wasOpen = state === 'open';
     if (!wasOpen) {
       before = document.activeElement;
@@ -110,6 +114,7 @@ export async function createPanel(context) {
 
   // The page was left with the panel open, or the panel is a part of the page.
   function arrive() {
+    if (isHidden()) return;
     const kept = store.read('open', 'sessionStorage');
     set(inline ? 'open' : kept === 'peek' && small.matches ? 'peek' : 'open');
     goOn();

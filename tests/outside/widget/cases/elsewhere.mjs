@@ -151,6 +151,36 @@ async function hostileAnswers({ page, site, model, check }) {
 const bare = (content, { html = 'lang="en"', body = '', css = '' } = {}) => `<!doctype html><html ${html}><head><meta charset="utf-8">
   <meta name="viewport" content="width=device-width"><title>Bare</title><style>${css}</style></head><body ${body}>${content}</body></html>`;
 
+async function hidden({ open, site, check }) {
+  const at = site.variant({
+    pages: {
+      '/book': bare('<p>Of the book.</p>'),
+      '/cover': bare('<p>The cover.</p><button>Turn</button>', { body: 'class="cover"', css: '.cover textbook-chat { display: none }' }),
+    },
+  });
+  for (const phone of [false, true]) {
+    const page = await open({ phone });
+    await page.goto(`${at}/book`);
+    await button(page, ASK).click();
+    await box(page).waitFor();
+    await page.goto(`${at}/cover`);
+    // By then the widget would be open: what the page before has left open comes back.
+    await page.waitForFunction(() => document.querySelector('textbook-chat')?.shadowRoot?.querySelector('.panel'));
+    const free = await page.evaluate(() => document.body.dispatchEvent(new KeyboardEvent('keydown', {
+      key: 'i', code: 'KeyI', ctrlKey: true, bubbles: true, cancelable: true,
+    })));
+    check(free, 'the keys are the page’s');
+    await page.locator('body > p').evaluate((element) => getSelection().selectAllChildren(element));
+    await button(page, 'Turn').click();
+    check.equal(await page.locator('textbook-chat').evaluate((element) => {
+      const shown = [...element.shadowRoot.querySelectorAll('*')].filter((one) => one.getClientRects().length);
+      return [getComputedStyle(element).display, shown.length];
+    }), ['none', 0], 'what is shown of it');
+    await page.goto(`${at}/book`);
+    await box(page).waitFor();
+  }
+}
+
 async function directions({ open, site, check }) {
   const tag = (attributes) => `<script src="https://deployment.example/widget.js" ${attributes} defer></script>`;
   const books = [
@@ -315,6 +345,7 @@ export const cases = [
   { name: 'under a strict policy, for assistive technology', run: strict, needs },
   { name: 'where storage throws', run: withoutStorage, needs },
   { name: 'among hostile styles', run: hostileStyles, needs },
+  { name: 'a site hides it with display: none', run: hidden },
   { name: 'launcher and panel are at the same side', run: directions },
   { name: 'an empty box is of the panel’s direction', run: emptyBox },
   { name: 'where the classes of a page contradict each other, its ground tells the theme', run: themes },
