@@ -1,4 +1,4 @@
-// <textbook-chat>: owns the element's name and methods, and that a page gets modules of one version.
+// The element's name and methods, and that a page gets modules of one version.
 (() => {
   const VERSION = 'dev';
   const NAME = 'textbook-chat';
@@ -22,19 +22,17 @@
     connectedCallback() {
       if (current && current !== this) {
         if (current !== added) return;
-        current = null;
         added.remove();
       }
       current = this;
-      this.#mounted ??= this.#mount(VERSION).catch(() => this.#recover(VERSION));
-      this.#mounted.catch(() => {}); // no error of the page's
+      (this.#mounted ??= this.#mount(VERSION).catch(() => this.#recover(VERSION))).catch(() => {});
     }
 
-    // A router may empty the body: what this script has put there goes back.
+    // A router may empty the body: what was added goes back.
     disconnectedCallback() {
       setTimeout(() => {
         if (this.isConnected || current !== this) return;
-        if (this === added) return document.body.append(this);
+        if (this === added) return place();
         this.#chat?.unmount();
         this.#chat = this.#mounted = current = null;
         add();
@@ -43,7 +41,7 @@
 
     async #mount(version, again = '') {
       const url = new URL(`widget/${version}/element.js`, src).href;
-      if (again) await fetch(url, { cache: 'reload' }); // a 404 may be kept, for long
+      if (again) await fetch(url, { cache: 'reload' }); // a 404 may be kept
       const { mount } = await import(url + again);
       const option = (name) => this.getAttribute(name) ?? dataset[name];
       return this.#chat = mount(this, {
@@ -73,10 +71,17 @@
   });
 
   function add() {
-    const there = document.querySelector(NAME); // perhaps in the place of one that is gone
+    const there = document.querySelector(NAME); // in the place of one that is gone
     if (there) return there.connectedCallback();
     added = document.createElement(NAME);
-    document.body.append(added);
+    place();
+  }
+
+  // Nothing is fixed within a body that has one of these.
+  function place() {
+    const { body, documentElement } = document;
+    const { transform, filter, contain, willChange } = getComputedStyle(body);
+    ([transform, filter, contain, willChange] == 'none,none,none,auto' ? body : documentElement).append(added);
   }
   if (document.readyState === 'loading') addEventListener('DOMContentLoaded', add);
   else add();

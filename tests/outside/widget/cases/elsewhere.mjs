@@ -251,6 +251,49 @@ async function themes({ open, site, check }) {
   }
 }
 
+// A body with one of these holds what is fixed within it, and hides what hangs over.
+async function held({ open, site, check, picture }) {
+  const long = `<main>${'<p>A line.</p>'.repeat(200)}<p><a href="#x">The last.</a></p></main>`;
+  const accent = 'body { --textbook-chat-z: 77; --ifm-color-primary: #7a1fa2 }';
+  for (const css of ['', 'transform: translateZ(0)', 'filter: saturate(90%)', 'contain: content', 'will-change: transform']) {
+    const at = site.variant({ pages: { '/': bare(long, { css: `${accent} body { ${css} }` }) } });
+    for (const phone of [false, true]) {
+      const page = await open({ phone });
+      await page.goto(`${at}/`);
+      const { width, height } = page.viewportSize();
+      const inView = async (element, words) => {
+        const { x, y, width: wide, height: high } = await element.boundingBox();
+        const inside = x >= 0 && y >= 0 && x + wide <= width && y + high <= height;
+        check(inside && y + high > height - 40, `${words} in a body with ${css}: ${[x, y, wide, high]}`);
+      };
+      await inView(button(page, ASK), 'the launcher');
+      const level = await button(page, ASK).evaluate((element) => getComputedStyle(element).zIndex);
+      check.equal(level, css ? '390' : '77', 'its level: what the site says, where it is in the body');
+      await page.evaluate(() => scrollTo(0, 1_500));
+      await inView(button(page, ASK), 'the launcher, once it is scrolled,');
+      await button(page, ASK).click();
+      const panel = page.getByRole('dialog', { name: ASK });
+      await box(page).waitFor();
+      await page.waitForFunction(() => document.activeElement?.localName === 'textbook-chat');
+      await panel.evaluate((element) => Promise.all(element.getAnimations().map(({ finished }) => finished)));
+      await inView(panel, 'the panel');
+      check.equal(await page.evaluate(() => [document.querySelector('main').closest('[inert]') !== null, scrollY]), [phone, 1_500], 'the page behind it');
+      if (css.startsWith('transform') && phone) await picture('held', page);
+      await page.keyboard.press('Escape');
+      await button(page, ASK).waitFor();
+      check(await button(page, ASK).evaluate((element) => element.getRootNode().activeElement === element), 'the focus is back');
+      await inView(button(page, ASK), 'the launcher again');
+      check.equal(await page.evaluate(() => document.querySelectorAll('[inert]').length), 0, 'what is inert');
+      // A router that empties the body.
+      await page.evaluate(() => document.body.replaceChildren(document.createElement('p')));
+      await page.waitForFunction(() => document.querySelector('textbook-chat'));
+      await inView(button(page, ASK), 'the launcher of the next page');
+      await page.emulateMedia({ media: 'print' });
+      check(await button(page, ASK).isHidden(), 'nothing of it is printed');
+    }
+  }
+}
+
 const KB = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
 
 async function sizes({ page, site, origin, check }) {
@@ -349,6 +392,7 @@ export const cases = [
   { name: 'launcher and panel are at the same side', run: directions },
   { name: 'an empty box is of the panel’s direction', run: emptyBox },
   { name: 'where the classes of a page contradict each other, its ground tells the theme', run: themes },
+  { name: 'within a body that holds what is fixed, it stays in view', run: held },
   { name: 'hostile answers are shown and do nothing', run: hostileAnswers, needs },
   { name: 'what it weighs', run: sizes, needs },
   { name: 'an old cache and a new deployment', run: versions, needs, allowed: [/404|request: http:\/\/localhost/] },
