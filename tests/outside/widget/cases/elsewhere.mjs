@@ -113,7 +113,7 @@ async function hostileStyles({ open, site, check }) {
         const element = root.querySelector(name);
         const { color, backgroundColor, fontSize, letterSpacing, transform } = getComputedStyle(element);
         const { width, height } = element.getBoundingClientRect();
-        return [name, color, backgroundColor, fontSize, letterSpacing, transform, width, height];
+        return [name, color, backgroundColor, fontSize, letterSpacing, transform, Math.round(width), Math.round(height)];
       });
     }));
   }
