@@ -78,7 +78,9 @@ export function reconcile(remote, local, since) {
   };
   const only = [...local].reverse()
     .filter((mine) => unpaired(mine, sameId))
-    .filter((mine) => mine.state === 'complete' || unpaired(mine, sameQuestion))
+    .filter((mine) => unpaired(mine, (one, theirs) => sameQuestion(one, theirs)
+      // What was answered since has, as the server told it, no answer yet.
+      && (one.state !== 'complete' || (one.sentAt >= since && theirs.state === 'failed'))))
     .filter((mine) => !mine.id && (isUnanswered(mine) || mine.sentAt >= since))
     .reverse();
   return [...remote.map((theirs) => settle(pairs.get(theirs), theirs)), ...only];

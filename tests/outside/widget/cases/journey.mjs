@@ -175,6 +175,40 @@ async function conversations({ page, site, model, check }) {
   check.equal(kept, [], 'copies of conversations');
 }
 
+// The server has told of the question and not yet of its answer, and is heard when both are there.
+async function askedMeanwhile({ page, origin, site, model, check }) {
+  const reader = chat(page);
+  await page.goto(site.docusaurus + GAIT);
+  await reader.launcher.click();
+  await reader.ask('What is a gait?');
+  await reader.answered('Bend the knees');
+  const slow = model.next();
+  let shown;
+  const whenShown = new Promise((resolve) => (shown = resolve));
+  await page.route(`${origin}/chat`, async (route) => {
+    if (route.request().method() !== 'GET') return route.continue();
+    await slow.asked;
+    const response = await route.fetch();
+    slow.say('Since two are enough.').end();
+    await whenShown;
+    return route.fulfill({ response });
+  });
+  await page.reload();
+  await reader.log.getByText('Bend the knees').waitFor();
+  await reader.ask('Why two legs?');
+  await reader.answered('Since two are enough.');
+  const heard = page.waitForResponse((response) => response.request().method() === 'GET' && response.url() === `${origin}/chat`);
+  shown();
+  await (await heard).finished();
+  await page.waitForFunction(() => !document.querySelector('textbook-chat').shadowRoot.querySelector('.aside').textContent);
+  check.equal(await reader.log.locator('.question-text').allInnerTexts(), ['What is a gait?', 'Why two legs?'], 'questions');
+  check.equal(await reader.log.getByText('no answer yet').count(), 0, 'questions without an answer');
+  await page.unroute(`${origin}/chat`);
+  await page.reload();
+  await reader.answered('Since two are enough.');
+  check.equal(await reader.log.locator('.question-text').count(), 2, 'questions after a reload');
+}
+
 async function byKeyboard({ page, site, check }) {
   const reader = chat(page);
   await page.goto(site.docusaurus + GAIT);
@@ -283,6 +317,7 @@ export const cases = [
   { name: 'leaving lets an answer be finished, and the next page has it', run: leaving, needs, allowed: written },
   { name: 'Stop ends it, here and on the page that comes next', run: stopping, needs, allowed: written },
   { name: 'conversations are kept, gone on with, judged and deleted', run: conversations, needs },
+  { name: 'what is asked while a conversation comes back is shown once', run: askedMeanwhile, needs },
   { name: 'by the keyboard alone', run: byKeyboard, needs },
   { name: 'on a phone', run: onAPhone, needs },
   { name: 'what fails is told, and asked again by itself', run: failures, needs, allowed: [/500|ERR_INTERNET_DISCONNECTED/] },
