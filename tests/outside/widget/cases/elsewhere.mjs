@@ -292,6 +292,16 @@ async function held({ open, site, check, picture }) {
       check(await button(page, ASK).isHidden(), 'nothing of it is printed');
     }
   }
+  const tag = '<style>body { transform: translateZ(0) }</style><script src="https://deployment.example/widget.js" defer></script>';
+  const page = await open();
+  await page.goto(`${site.variant({ of: 'docusaurus', tag })}/docs/walking/gait`);
+  await button(page, ASK).click();
+  await box(page).fill('What is');
+  await page.getByRole('link', { name: 'Stairs' }).first().click();
+  await page.waitForURL(/stairs/);
+  await page.getByRole('heading', { level: 1 }).waitFor();
+  check.equal(await box(page).inputValue(), 'What is', 'what is being written, on the next page of a Docusaurus site');
+  check.equal(await page.evaluate(() => document.querySelectorAll('textbook-chat').length), 1, 'such elements');
 }
 
 const KB = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
