@@ -134,10 +134,11 @@ byId('colour').addEventListener('input', () => {
 // ---- Whether the site's pages may call. A page cannot say that it is another, so the server is asked.
 
 function originOf(text) {
-  const address = /^[a-z]+:\/\//i.test(text) ? text : `https://${text}`;
+  const scheme = /^(localhost|127\.0\.0\.1)\b/i.test(text) ? 'http' : 'https';
+  const address = /^[a-z]+:\/\//i.test(text) ? text : `${scheme}://${text}`;
   try {
-    const { protocol, origin } = new URL(address);
-    return /^https?:$/.test(protocol) ? origin : null;
+    const { protocol, hostname, origin } = new URL(address);
+    return /^https?:$/.test(protocol) && /^[a-z0-9.[\]:-]+$/i.test(hostname) ? origin : null;
   } catch {
     return null;
   }

@@ -34,6 +34,11 @@ pub(crate) fn text(facts: &Facts<'_>) -> String {
         problems,
     } = facts;
     let site = format!("http://localhost:{port}");
+    let question = if book.is_sample {
+        "What is a humanoid robot?"
+    } else {
+        "What is this book about?"
+    };
     let url = book.url();
     let (book, chat) = if book.is_sample {
         (
@@ -47,7 +52,11 @@ pub(crate) fn text(facts: &Facts<'_>) -> String {
     let (database, data) = match server {
         Some(server) => (server.psql(DATABASE), server.folder().display().to_string()),
         None => (
-            format!("psql \"$DATABASE_URL\"  ({})", without_secrets(&url)),
+            format!(
+                "{}, by {}",
+                without_secrets(&url),
+                variables.place("DATABASE_URL")
+            ),
             "in that database".to_owned(),
         ),
     };
@@ -75,7 +84,7 @@ pub(crate) fn text(facts: &Facts<'_>) -> String {
   model     {model}
 
 Try it:
-  curl -s localhost:{port}/chat -H 'content-type: application/json' -d '{{\"message\":\"What is a humanoid robot?\"}}'
+  curl -s localhost:{port}/chat -H 'content-type: application/json' -d '{{\"message\":\"{question}\"}}'
 
 Ctrl-C stops everything; the data are kept.
 "
@@ -92,7 +101,7 @@ Ctrl-C stops everything; the data are kept.
 /// The host and the database of a URL, without the user, the password and the parameters.
 fn without_secrets(url: &str) -> &str {
     let Some((_, rest)) = url.split_once("://") else {
-        return "from DATABASE_URL";
+        return "a database";
     };
     let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
     rest.split_once('?').map_or(rest, |(rest, _)| rest)
@@ -113,7 +122,7 @@ mod tests {
         }
         assert_eq!(
             without_secrets("host=db.example password=secret"),
-            "from DATABASE_URL"
+            "a database"
         );
     }
 }

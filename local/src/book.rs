@@ -87,6 +87,12 @@ impl Book {
             command.arg("--no-embed");
         }
         let place = self.place.clone();
+        let remedy = if self.is_folder {
+            ". It must be what a generator built for the path /book/ (Docusaurus: baseUrl: '/book/'): or serve \
+             it as it is, and name its address"
+        } else {
+            ""
+        };
         tokio::spawn(async move {
             match command.output().await {
                 Ok(output) => {
@@ -97,7 +103,7 @@ impl Book {
                     }
                     if !output.status.success() {
                         say(&format!(
-                            "! {place}: the book could not be read; answers rest on the index that is there, if any"
+                            "! {place}: the book could not be read, and answers rest on the index that is there, if any{remedy}"
                         ));
                     }
                 }

@@ -115,11 +115,12 @@ impl Log {
             } => {
                 let left = if *whole { "" } else { ", its reader has left" };
                 let head = format!("{method} {path} {status} {} ms{left}", duration.as_millis());
-                let quiet = self.json || **method == Method::OPTIONS;
+                let (json, preflight) = (self.json, **method == Method::OPTIONS);
                 let (log, id) = (Arc::clone(self), (*id).to_owned());
                 self.runtime.spawn(async move {
                     let request = log.ended(&id).await;
-                    if !quiet {
+                    // A preflight says something only where it is refused.
+                    if !json && (!preflight || !request.notes.is_empty()) {
                         say(&(head + &request.to_string()));
                     }
                 });

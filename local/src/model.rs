@@ -21,7 +21,7 @@ use std::{
 use anyhow::Result;
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, rejection::JsonRejection},
+    extract::{DefaultBodyLimit, Path, rejection::JsonRejection},
     http::{Method, StatusCode, Uri},
     response::{
         IntoResponse, Response,
@@ -59,6 +59,7 @@ pub async fn start() -> Result<Model> {
     let router = Router::new()
         .route("/v1/chat/completions", post(complete))
         .route("/v1/models", get(models))
+        .route("/v1/models/{name}", get(model))
         .layer(DefaultBodyLimit::disable())
         .method_not_allowed_fallback(unknown)
         .fallback(unknown);
@@ -157,6 +158,11 @@ async fn models() -> Json<Value> {
         "object": "list",
         "data": [{ "id": NAME, "object": "model", "created": 0, "owned_by": "textbook-chat" }],
     }))
+}
+
+/// Whatever model is asked for, this one answers.
+async fn model(Path(name): Path<String>) -> Json<Value> {
+    Json(json!({ "id": name, "object": "model", "created": 0, "owned_by": "textbook-chat" }))
 }
 
 async fn unknown(method: Method, uri: Uri) -> Response {

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use launch::{
     build, folders,
     options::Options,
+    reach,
     running::{self, Mark},
     say,
     variables::Variables,
@@ -89,7 +90,15 @@ impl Stack {
             Arc::new(move |function: &str, line: &str| on_line.line(function, line)),
         ));
         functions.start().await?;
-        let problems = check::problems(&functions, &log, &variables, model.is_none()).await;
+        let mut problems = check::problems(&functions, &log, &variables, model.is_none()).await;
+        // An index that readers use may have vectors, which this one would not: nothing is read into it unasked.
+        let reads_book = book.is_sample || options.book.is_some() || is_here(&variables);
+        if !reads_book {
+            problems.push(format!(
+                "{} is elsewhere: its tables are up to date, and its book is left as it is (`--book` reads it)",
+                variables.place("DATABASE_URL")
+            ));
+        }
         let banner = banner::text(&Facts {
             port: options.port,
             root,
@@ -113,7 +122,9 @@ impl Stack {
             Arc::new(move |event| log.event(&event)),
         )?;
         say(&banner);
-        book.index(&binaries, root, variables);
+        if reads_book {
+            book.index(&binaries, root, variables);
+        }
         Ok(Self {
             gateway,
             functions,
@@ -127,6 +138,13 @@ impl Stack {
         drop(self.gateway);
         self.functions.stop(DRAIN_LIMIT).await;
     }
+}
+
+/// Whether the database is on this machine.
+fn is_here(variables: &Variables) -> bool {
+    variables
+        .get("DATABASE_URL")
+        .is_none_or(|url| reach::is_here(&url))
 }
 
 /// The embedded server, unless `DATABASE_URL` names another; sets `DATABASE_URL`.

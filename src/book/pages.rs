@@ -248,7 +248,10 @@ pub enum Error {
     #[error("the sitemap {0} cannot be read: {1}")]
     Sitemap(String, String),
     /// No sitemap and no first page.
-    #[error("there is no sitemap.xml, and the first page cannot be read: {0}")]
+    #[error(
+        "there is no sitemap.xml, and the page at the book's address cannot be read: {0}. The address \
+         must be the folder that the book's pages lie in, as readers see it"
+    )]
     NoFirstPage(String),
     /// The sitemap lists the pages of another folder.
     #[error(
@@ -260,6 +263,16 @@ pub enum Error {
         base: String,
         /// The path of a page.
         first: String,
+    },
+    /// The book's address is that of a page.
+    #[error(
+        "{page} is a page: the book's address must be the folder that its pages lie in, such as {folder}"
+    )]
+    IsPage {
+        /// The path of the book's address.
+        page: String,
+        /// The address of the folder above.
+        folder: String,
     },
     /// Every page failed.
     #[error(

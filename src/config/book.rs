@@ -47,7 +47,7 @@ impl BookSettings {
         let base = check.value("BOOK_URL").is_some().then(|| {
             check.required("BOOK_URL", |url| {
                 Base::parse(url.trim()).map_err(|_| {
-                    "must be the address of the book's first page, such as \
+                    "must be the address of the folder that the book's pages lie in, such as \
                      https://book.example/docs/ (https, or http on this machine)"
                         .into()
                 })

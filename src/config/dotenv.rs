@@ -68,6 +68,8 @@ fn problem(text: &str, number: usize) -> String {
     }
     let remedy = if value.starts_with(['"', '\'']) {
         "close its quotes, and put nothing behind them"
+    } else if value.contains('\'') {
+        "put \"double quotes\" around its value"
     } else if value.contains(char::is_whitespace) {
         "put quotes around a value with spaces"
     } else {
@@ -139,6 +141,10 @@ mod tests {
             (
                 r"A=hunter\2",
                 ".env line 1, A: put 'single quotes' around its value",
+            ),
+            (
+                "A=Ada's hunter2",
+                ".env line 1, A: put \"double quotes\" around its value",
             ),
             (
                 "\nsk-hunter2",

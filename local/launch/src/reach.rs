@@ -19,7 +19,14 @@ pub fn database(url: &str) -> Option<String> {
     problem(&host, port.unwrap_or(5432))
 }
 
-/// The same for a page's address. Behind a proxy it cannot be told.
+/// Whether a database's URL names this machine, as far as that can be told.
+#[must_use]
+pub fn is_here(url: &str) -> bool {
+    let host = host_of_url(url).or_else(|| host_of_words(url));
+    host.is_none_or(|(host, _)| ["localhost", "127.0.0.1", "::1"].contains(&host.as_str()))
+}
+
+/// The same as [`database`] for a page's address. Behind a proxy it cannot be told.
 #[must_use]
 pub fn page(url: &str) -> Option<String> {
     let proxies = [
@@ -138,6 +145,18 @@ mod tests {
         let words = "user=ada host=db.example password=secret";
         assert_eq!(host_of_words(words), Some(found("db.example", None)));
         assert_eq!(host_of_words("host=/run/postgresql"), None);
+    }
+
+    #[test]
+    fn a_database_elsewhere_is_told_from_one_here() {
+        for here in [
+            "postgres://ada@localhost/book",
+            "host=/run/postgresql",
+            "postgres://[::1]/",
+        ] {
+            assert!(is_here(here), "{here}");
+        }
+        assert!(!is_here("postgres://ada:p@ep-1.neon.example/book"));
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub fn look(cache: &Path, port: u16, root: &Path, embedded_database: bool) -> Re
             ", or give this one a DATABASE_URL of its own"
         };
         bail!(
-            "it runs already, on http://localhost:{other}: use that one, stop it first (Ctrl-C){beside}"
+            "it runs already, on http://localhost:{other}: use that one, or stop it first (Ctrl-C){beside}"
         );
     }
     let Err(error) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) else {

@@ -62,7 +62,7 @@ fn a_port_that_is_taken_is_told_with_whose_it_is() -> Result<()> {
     assert_eq!(
         said()?,
         format!(
-            "cargo dev: it runs already, on http://localhost:{port}: use that one, stop it first (Ctrl-C)"
+            "cargo dev: it runs already, on http://localhost:{port}: use that one, or stop it first (Ctrl-C)"
         )
     );
     Ok(())

@@ -71,6 +71,18 @@ impl Base {
         self.0.path()
     }
 
+    /// The folders above its own, the nearest first, each with a slash at its end.
+    pub(super) fn above(&self) -> impl Iterator<Item = &str> {
+        let path = self.path().trim_end_matches('/');
+        path.rmatch_indices('/').map(|(slash, _)| &path[..=slash])
+    }
+
+    /// Whether a link leads to the base as to a page, without the slash of a folder.
+    pub(super) fn is_page_at(&self, from: &str, link: &str) -> bool {
+        let url = self.at(from).join(link.trim());
+        url.is_ok_and(|url| format!("{}/", url.path()) == self.path())
+    }
+
     /// The address of a path.
     pub(super) fn at(&self, path: &str) -> Url {
         let mut url = self.0.clone();

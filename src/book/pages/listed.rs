@@ -11,6 +11,12 @@ const SITEMAPS: usize = 50;
 /// Where sitemaps are: the usual name, and Starlight's.
 const NAMES: [&str; 2] = ["sitemap.xml", "sitemap-index.xml"];
 
+/// The folder that a path lies in, which may itself end with a slash.
+fn folder_of(path: &str) -> String {
+    let path = path.trim_end_matches('/');
+    path[..=path.rfind('/').unwrap_or_default()].to_owned()
+}
+
 impl Reader<'_> {
     /// The pages that the sitemap lists, if there is one.
     pub(super) async fn listed(
@@ -33,6 +39,38 @@ impl Reader<'_> {
                 }
                 _ => Ok(Some(pages)),
             };
+        }
+        self.listed_above().await
+    }
+
+    /// The pages of the book among those that a sitemap in a folder above lists: a generator writes one
+    /// for its whole site, of which the book may be a part. What is wrong with it is not this book's.
+    async fn listed_above(&self) -> Result<Option<Vec<String>>, Error> {
+        let mut problems = Vec::new();
+        for folder in self.base.above() {
+            for name in NAMES {
+                let path = format!("{folder}{name}");
+                let found = self.locations(&path, &mut problems).await;
+                let Ok(Some(Sitemap::Pages(locations))) = found else {
+                    continue;
+                };
+                // Of one that is cut off, the book's pages may be missing.
+                if locations.len() > self.options.limits.pages || !problems.is_empty() {
+                    return Ok(None);
+                }
+                let named = |location: &String| self.base.named(&path, location);
+                let pages: Vec<String> = locations.iter().filter_map(named).collect();
+                if !pages.is_empty() {
+                    return Ok(Some(pages));
+                }
+                let names_base = |location: &String| self.base.is_page_at(&path, location);
+                if locations.iter().any(names_base) {
+                    return Err(Error::IsPage {
+                        page: self.base.path().trim_end_matches('/').to_owned(),
+                        folder: self.base.at(&folder_of(self.base.path())).to_string(),
+                    });
+                }
+            }
         }
         Ok(None)
     }

@@ -176,8 +176,8 @@ async fn links_that_are_no_pages_of_the_book_are_never_followed() {
     assert!(reading.problems.is_empty(), "{:?}", reading.problems);
     assert_eq!(
         server.requests.lock().unwrap().len(),
-        4,
-        "two sitemaps and two pages"
+        6,
+        "two sitemaps, here and above, and two pages"
     );
 }
 
@@ -314,6 +314,42 @@ async fn a_book_that_is_drawn_in_the_browser_is_never_put_in_place() {
 }
 
 #[tokio::test]
+async fn a_sitemap_in_a_folder_above_lists_the_books_pages_too() {
+    let page = |words: &str| {
+        ok(format!(
+            "<title>x</title><main><h1>x</h1><p>{words}</p></main>"
+        ))
+    };
+    let sitemap = |paths: &[&str]| {
+        let location = |path: &&str| format!("<loc>https://b.example{path}</loc>");
+        let locations: String = paths.iter().map(location).collect();
+        ok(format!("<urlset>{locations}</urlset>"))
+    };
+    // No page links to another.
+    let pages = [
+        ("/book/one", page("It stands.")),
+        ("/book/two", page("It walks.")),
+        ("/blog/news", page("It was seen.")),
+    ];
+    let above = sitemap(&["/", "/blog/news", "/book/one", "/book/two"]);
+    let server = site(pages.clone().into_iter().chain([("/sitemap.xml", above)])).await;
+    let reading = read_site(&server, &Options::default(), &[]).await.unwrap();
+    assert_eq!(urls(&reading), ["/book/one", "/book/two"]);
+
+    // The address is that of a page.
+    let above = sitemap(&["/", "/book", "/blog/news"]);
+    let server = site(pages.into_iter().chain([("/sitemap.xml", above)])).await;
+    let error = read_site(&server, &Options::default(), &[]).await;
+    let folder = server.book().replace("book/", "");
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        format!(
+            "/book is a page: the book's address must be the folder that its pages lie in, such as {folder}"
+        )
+    );
+}
+
+#[tokio::test]
 async fn a_host_that_is_silent_or_has_no_book_is_an_error() {
     let server = site([]).await;
     let error = read_site(&server, &Options::default(), &[])
@@ -321,7 +357,7 @@ async fn a_host_that_is_silent_or_has_no_book_is_an_error() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("the first page cannot be read: there is no such page"),
+        error.contains("the page at the book's address cannot be read: there is no such page"),
         "{error}"
     );
     let base = Base::parse("http://127.0.0.1:1/").unwrap();

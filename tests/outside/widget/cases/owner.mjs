@@ -16,6 +16,12 @@ export async function run({ page, open, origin, site, check, axe, picture }) {
   await page.getByLabel('The address of a page of your book').fill('other.example/book');
   await page.getByRole('button', { name: 'Check' }).click();
   await page.getByText('add https://other.example to CORS_ORIGINS').waitFor();
+  await page.getByLabel('The address of a page of your book').fill(new URL(origin).host);
+  await page.getByRole('button', { name: 'Check' }).click();
+  await page.getByText(`Pages of ${origin} may use this chat.`).waitFor();
+  await page.getByLabel('The address of a page of your book').fill('my book');
+  await page.getByRole('button', { name: 'Check' }).click();
+  await page.getByText('That is no address of a page.').waitFor();
 
   await page.getByLabel('The button says').fill('Ask "Robots" & more');
   await page.getByLabel('Up to four questions').fill('What is a gait?\nWhy two legs?');
