@@ -5,8 +5,7 @@
 //! URL. Only this crate's own events are written, because libraries quote what they work on.
 //!
 //! On the platform a line goes through the request's [`LogContext`], so that it appears under its
-//! request; elsewhere it goes to standard output. Neither is written to here, but in a thread of its
-//! own (`writer`).
+//! request; elsewhere it goes to standard output. `writer` sees to it that neither holds up a turn.
 
 mod writer;
 

@@ -1,12 +1,13 @@
-//! Lines on their way out of the process, in a thread of their own.
+//! Lines on their way out of the process.
 //!
 //! Whoever reads the log may stop reading, and then a write blocks. The thread that serves all turns
-//! must not: lines wait in a queue, and those that find it full are dropped and counted; as soon as
-//! somebody reads again, a line says how many.
+//! must not: it writes a line itself only where that cannot block, for handing it to another thread
+//! costs more than writing it. Other lines wait in a queue for a thread of their own, and those that find
+//! it full are dropped and counted; as soon as somebody reads again, a line says how many.
 
 use std::io::Write as _;
-use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -27,7 +28,14 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// How often the end of an invocation looks whether the platform reads again.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// A pipe that is writable takes so many bytes at once: `PIPE_BUF`.
+const AT_ONCE: usize = 4096;
+
 static QUEUE: OnceLock<SyncSender<Message>> = OnceLock::new();
+/// Lines in the queue, or being written out of it.
+static PENDING: AtomicUsize = AtomicUsize::new(0);
+/// Held by whoever writes a line without the queue.
+static WRITING: Mutex<()> = Mutex::new(());
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 static SOCKET: Mutex<Option<Arc<OwnedFd>>> = Mutex::new(None);
 
@@ -48,15 +56,44 @@ pub(super) fn start() {
 
 /// Sends a line on its way, or drops it.
 pub(super) fn send(sink: Sink, level: Level, line: String) {
-    let message = Message::Line(sink, level, line);
-    if QUEUE.get().is_none_or(|it| it.try_send(message).is_err()) {
+    let Some(queue) = QUEUE.get() else { return };
+    if written_at_once(&sink, level, &line) {
+        return;
+    }
+    PENDING.fetch_add(1, Ordering::AcqRel);
+    if queue.try_send(Message::Line(sink, level, line)).is_err() {
+        PENDING.fetch_sub(1, Ordering::AcqRel);
         DROPPED.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// Writes a line if none waits, nobody else writes one, and it cannot block.
+fn written_at_once(sink: &Sink, level: Level, line: &str) -> bool {
+    if PENDING.load(Ordering::Acquire) > 0 || line.len() >= AT_ONCE {
+        return false;
+    }
+    let Ok(_writing) = WRITING.try_lock() else {
+        return false;
+    };
+    let now = Some(Timespec::default());
+    let free = match (sink, socket()) {
+        (Some(_), Some(socket)) => has_room(&*socket, now.as_ref()),
+        // Whose socket is not known may be full.
+        (Some(_), None) => false,
+        (None, _) => has_room(std::io::stdout(), now.as_ref()),
+    };
+    if free {
+        write(sink, level, line);
+    }
+    free
 }
 
 /// Waits until the lines so far are written, but not long. The platform shows a line under its
 /// request only if it comes before the request's end, and may freeze or kill the process then.
 pub async fn written() {
+    if PENDING.load(Ordering::Acquire) == 0 {
+        return;
+    }
     let (tell, told) = oneshot::channel();
     if QUEUE
         .get()
@@ -71,7 +108,7 @@ pub async fn written() {
 /// the platform does not read, invocations stay open, and no reader notices.
 pub async fn may_end() {
     written().await;
-    while socket().is_some_and(|it| !has_room(&it, Some(&Timespec::default()))) {
+    while socket().is_some_and(|it| !has_room(&*it, Some(&Timespec::default()))) {
         sleep(LOOK).await;
     }
 }
@@ -92,6 +129,7 @@ fn write_all(messages: &Receiver<Message>) {
                 if dropped > 0 {
                     write(&sink, Level::WARN, &notice(dropped));
                 }
+                PENDING.fetch_sub(1, Ordering::AcqRel);
             }
             // Whoever asked may have gone on.
             Message::Mark(tell) => drop(tell.send(())),
@@ -105,10 +143,10 @@ fn socket() -> Option<Arc<OwnedFd>> {
 }
 
 /// Whether at most a quarter of a socket is full, which is when the kernel calls a Unix socket
-/// writable; waits for that, without a limit where there is none. One that has failed has room: who
-/// writes to it will see.
-fn has_room(socket: &OwnedFd, limit: Option<&Timespec>) -> bool {
-    poll(&mut [PollFd::new(socket, PollFlags::OUT)], limit) != Ok(0)
+/// writable, or [`AT_ONCE`] bytes of a pipe are free; waits for that, without a limit where there is none.
+/// What has failed has room: who writes to it will see.
+fn has_room(to: impl AsFd, limit: Option<&Timespec>) -> bool {
+    poll(&mut [PollFd::new(&to, PollFlags::OUT)], limit) != Ok(0)
 }
 
 fn notice(dropped: u64) -> String {
@@ -125,7 +163,7 @@ fn write(sink: &Sink, level: Level, line: &str) {
         return;
     };
     if let Some(socket) = socket() {
-        has_room(&socket, None);
+        has_room(&*socket, None);
     }
     match level {
         Level::ERROR => sink.error(line),
