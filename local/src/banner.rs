@@ -45,6 +45,8 @@ pub(crate) fn text(facts: &Facts<'_>) -> String {
             format!("{url}  a sample, with the chat on its pages"),
             format!("{site}/index.html  the chat by itself"),
         )
+    } else if book.path == "/" {
+        (url.to_owned(), format!("{site}/index.html"))
     } else {
         (url.to_owned(), format!("{site}/"))
     };

@@ -8,12 +8,16 @@ use std::{
 };
 
 use launch::{options::Options, say, variables::Variables};
-use local::gateway;
+use local::gateway::{self, Routes};
 use tokio::process::Command;
+
+use crate::built;
 
 pub(crate) struct Book {
     /// What is served on this machine.
     pub(crate) folder: PathBuf,
+    /// The path that it is served below.
+    pub(crate) path: String,
     /// Whether that is the short sample, and the functions answer from it.
     pub(crate) is_sample: bool,
     url: String,
@@ -25,36 +29,51 @@ pub(crate) struct Book {
 
 impl Book {
     /// Chooses the book and tells the functions of it.
-    pub(crate) fn choose(options: &Options, root: &Path, variables: &mut Variables) -> Self {
+    pub(crate) fn choose(
+        options: &Options,
+        root: &Path,
+        routes: &Routes,
+        variables: &mut Variables,
+    ) -> Self {
         let sample = root.join("local/book");
         let place = options.book.clone().or_else(|| variables.get("BOOK_URL"));
         let named = match &options.book {
             Some(_) => "--book".to_owned(),
             None => variables.place("BOOK_URL"),
         };
-        let here = format!("http://localhost:{}{}/", options.port, gateway::BOOK);
+        let here = |path: &str| format!("http://localhost:{}{path}", options.port);
         let book = match place {
             None => Self {
                 folder: sample,
+                path: gateway::BOOK.to_owned(),
                 is_sample: true,
-                url: here,
+                url: here(gateway::BOOK),
                 place: "the sample book".to_owned(),
                 is_folder: true,
             },
             Some(url) if url.contains("://") => Self {
                 folder: sample,
+                path: gateway::BOOK.to_owned(),
                 is_sample: false,
                 url,
                 place: named,
                 is_folder: false,
             },
-            Some(folder) => Self {
-                folder: folder.into(),
-                is_sample: false,
-                url: here,
-                place: named,
-                is_folder: true,
-            },
+            Some(folder) => {
+                // What is started has another working directory.
+                let folder = std::path::absolute(&folder).unwrap_or(folder.into());
+                let path = built::path(&folder)
+                    .filter(|path| !is_ours(path, root, routes))
+                    .unwrap_or_else(|| gateway::BOOK.to_owned());
+                Self {
+                    folder,
+                    url: here(&path),
+                    path,
+                    is_sample: false,
+                    place: named,
+                    is_folder: true,
+                }
+            }
         };
         variables.set("BOOK_URL", &book.url);
         // Embeddings cost money: only where somebody has asked for them.
@@ -81,6 +100,8 @@ impl Book {
         if self.is_folder {
             command.arg("--folder").arg(&self.folder);
             command.args(["--site-url", &self.url]);
+            // At this address there may have been another book before.
+            command.arg("--accept-loss");
         }
         if by_words {
             // Nobody has asked for vectors, so nobody needs to be told that there are none.
@@ -88,8 +109,7 @@ impl Book {
         }
         let place = self.place.clone();
         let remedy = if self.is_folder {
-            ". It must be what a generator built for the path /book/ (Docusaurus: baseUrl: '/book/'): or serve \
-             it as it is, and name its address"
+            ". It must be what a generator has built, and not its sources"
         } else {
             ""
         };
@@ -111,4 +131,14 @@ impl Book {
             }
         });
     }
+}
+
+/// Whether something else is served below a book's path.
+fn is_ours(path: &str, root: &Path, routes: &Routes) -> bool {
+    let first = path.trim_start_matches('/').split('/').next();
+    let first = first.unwrap_or_default();
+    !first.is_empty()
+        && (routes.function(&format!("/{first}")).is_some()
+            || first == "api"
+            || root.join("public").join(first).exists())
 }

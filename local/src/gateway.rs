@@ -17,6 +17,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use axum::{
     Router,
+    body::Body,
     extract::{ConnectInfo, Request, State},
     http::{StatusCode, header},
     middleware::{Next, from_fn, from_fn_with_state},
@@ -75,16 +76,19 @@ async fn listen(address: IpAddr, port: u16) -> Result<TcpListener> {
     }
 }
 
-/// The path that a book on this machine is served below.
-pub const BOOK: &str = "/book";
+/// The path that a book on this machine is served below, unless it was built for another.
+pub const BOOK: &str = "/book/";
 
 /// The files that are served.
 #[derive(Debug)]
 pub struct Pages<'a> {
     /// What the platform publishes.
     pub public: &'a Path,
-    /// A book, below [`BOOK`].
+    /// A book.
     pub book: &'a Path,
+    /// The path that it is served below, with a slash at either end. At `/`, what is published and the
+    /// functions go first, but for the start page.
+    pub book_path: &'a str,
     /// Whether the start page is that book's. `/index.html` is always the published one.
     pub begin_with_book: bool,
 }
@@ -102,14 +106,20 @@ pub fn serve(
     functions: Arc<Functions>,
     watch: Watch,
 ) -> Result<Gateway> {
+    let book = ServeDir::new(pages.book);
+    let folder = pages.book_path.trim_end_matches('/');
     let front = Arc::new(Front {
         routes,
         proxy: proxy::Proxy::new(functions, watch)?,
         files: ServeDir::new(pages.public),
-        begin_with_book: pages.begin_with_book,
+        book_at_root: folder.is_empty().then(|| book.clone()),
+        begin_at: pages.begin_with_book.then(|| pages.book_path.to_owned()),
     });
-    let app = Router::new()
-        .nest_service(BOOK, ServeDir::new(pages.book))
+    let app = match folder {
+        "" => Router::new(),
+        folder => Router::new().nest_service(folder, book),
+    };
+    let app = app
         .fallback(handle)
         .layer(from_fn_with_state(Arc::clone(&front), add_headers))
         .layer(from_fn(refuse_other_hosts))
@@ -140,7 +150,9 @@ struct Front {
     routes: Routes,
     proxy: proxy::Proxy,
     files: ServeDir,
-    begin_with_book: bool,
+    book_at_root: Option<ServeDir>,
+    /// Where the start page leads.
+    begin_at: Option<String>,
 }
 
 /// Refuses requests for a host that is not this machine. A page elsewhere can give its own name this
@@ -193,8 +205,10 @@ async fn handle(
     request: Request,
 ) -> Response {
     let path = request.uri().path();
-    if path == "/" && front.begin_with_book {
-        return Redirect::temporary(&format!("{BOOK}/")).into_response();
+    match (path, &front.book_at_root, &front.begin_at) {
+        ("/", Some(book), _) => return file(book, request).await,
+        ("/", None, Some(begin)) => return Redirect::temporary(begin).into_response(),
+        _ => {}
     }
     if let Some(function) = front.routes.function(path) {
         return front.proxy.forward(function, peer.ip(), request).await;
@@ -208,7 +222,24 @@ async fn handle(
             &proxy::new_id(),
         );
     }
-    match front.files.clone().try_call(request).await {
+    let Some(book) = &front.book_at_root else {
+        return file(&front.files, request).await;
+    };
+    let (parts, _) = request.into_parts();
+    let published = file(
+        &front.files,
+        Request::from_parts(parts.clone(), Body::empty()),
+    );
+    match published.await {
+        answer if answer.status() == StatusCode::NOT_FOUND => {
+            file(book, Request::from_parts(parts, Body::empty())).await
+        }
+        answer => answer,
+    }
+}
+
+async fn file(files: &ServeDir, request: Request) -> Response {
+    match files.clone().try_call(request).await {
         Ok(response) if response.status() == StatusCode::NOT_FOUND => {
             (StatusCode::NOT_FOUND, "Not found\n").into_response()
         }

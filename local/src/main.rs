@@ -6,6 +6,7 @@
 
 mod banner;
 mod book;
+mod built;
 mod check;
 mod log;
 mod stack;

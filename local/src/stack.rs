@@ -54,7 +54,7 @@ impl Stack {
         let mut variables = Variables::read(root)?;
         let listeners = gateway::bind(options.port).await?;
         let mark = running::mark(&folders::cache()?, options.port, root)?;
-        let book = Book::choose(options, root, &mut variables);
+        let book = Book::choose(options, root, &routes, &mut variables);
         let binaries = build::programs()?;
 
         let server = block_in_place(|| database(options, root, &mut variables))?;
@@ -115,6 +115,7 @@ impl Stack {
             &Pages {
                 public: &root.join("public"),
                 book: &book.folder,
+                book_path: &book.path,
                 begin_with_book: book.is_sample,
             },
             routes,

@@ -31,11 +31,23 @@ struct Site {
 
 /// A project with one function, `/echo` rewritten to it, and a page.
 async fn site() -> Result<Site> {
+    site_with_book(gateway::BOOK).await
+}
+
+/// The same, with a book of two pages.
+async fn site_with_book(book_path: &str) -> Result<Site> {
     let root = tempfile::tempdir()?;
     fs::create_dir(root.path().join("api"))?;
     fs::write(root.path().join("api/stub_function.rs"), "")?;
     fs::create_dir(root.path().join("public"))?;
     fs::write(root.path().join("public/index.html"), "the page")?;
+    fs::create_dir(root.path().join("public/kept"))?;
+    fs::write(root.path().join("public/kept/index.html"), "kept")?;
+    let book = root.path().join("book");
+    for (folder, text) in [("", "the book"), ("walking", "it walks"), ("echo", "no")] {
+        fs::create_dir_all(book.join(folder))?;
+        fs::write(book.join(folder).join("index.html"), text)?;
+    }
     let configuration = r#"{
         "rewrites": [{ "source": "/echo", "destination": "/api/stub_function" }],
         "headers": [{ "source": "/(.*)", "headers": [{ "key": "x-said-by", "value": "vercel.json" }] }]
@@ -78,7 +90,8 @@ async fn site() -> Result<Site> {
     let public = root.path().join("public");
     let pages = Pages {
         public: &public,
-        book: &public,
+        book: &book,
+        book_path,
         begin_with_book: false,
     };
     let gateway = gateway::serve(listeners, &pages, routes, Arc::clone(&functions), watch)?;
@@ -162,6 +175,23 @@ async fn pages_are_served_and_unknown_paths_are_not_found() -> Result<()> {
         serde_json::from_str::<Value>(&body)?["error"]["code"],
         "not_found"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_book_is_served_below_the_path_that_it_was_built_for() -> Result<()> {
+    for path in ["/", "/book/", "/my/own/"] {
+        let site = site_with_book(path).await?;
+        let found = |text: &str| (StatusCode::OK, text.to_owned());
+        assert_eq!(site.get(path).await?, found("the book"), "{path}");
+        let page = format!("{path}walking/");
+        assert_eq!(site.get(&page).await?, found("it walks"), "{path}");
+        // What is published and the functions are where they are in any case.
+        assert_eq!(site.get("/index.html").await?, found("the page"), "{path}");
+        assert_eq!(site.get("/kept/").await?, found("kept"), "{path}");
+        assert!(site.get("/echo").await?.1.starts_with("GET /echo"));
+        assert_eq!(site.get("/nothing").await?.0, StatusCode::NOT_FOUND);
+    }
     Ok(())
 }
 

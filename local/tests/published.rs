@@ -122,6 +122,7 @@ impl Checkout {
         let pages = Pages {
             public: &self.path(folder),
             book: &self.path(folder),
+            book_path: gateway::BOOK,
             begin_with_book,
         };
         let client = Client::builder().no_proxy().redirect(Policy::none());

@@ -117,6 +117,7 @@ impl Site {
         let pages = Pages {
             public: &public,
             book: &public,
+            book_path: gateway::BOOK,
             begin_with_book: false,
         };
         let gateway = gateway::serve(

@@ -20,7 +20,7 @@ Usage: cargo dev [--port N] [--reset [--yes]] [--book WHERE]
   --reset    drop the data of the embedded database and begin anew, once you say yes
   --yes      say so without being asked
   --book WHERE
-             answer from this book, by its address or the folder that it is built in
+             answer from this book, by its address or the folder that it is built into
              (default: BOOK_URL, or a short sample book)
   --help     show this text
 

@@ -134,7 +134,8 @@ impl Routes {
     }
 
     /// The function that `path` leads to.
-    pub(super) fn function(&self, path: &str) -> Option<&str> {
+    #[must_use]
+    pub fn function(&self, path: &str) -> Option<&str> {
         self.paths.get(path).map(String::as_str)
     }
 
