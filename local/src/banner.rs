@@ -105,7 +105,12 @@ fn without_secrets(url: &str) -> &str {
     let Some((_, rest)) = url.split_once("://") else {
         return "a database";
     };
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    // The driver ends the credentials at the first `@`. Behind a `?`, it may stand in a password.
+    let rest = match rest.split_once('@') {
+        Some((before, _)) if before.contains('?') => return "a database",
+        Some((_, rest)) => rest,
+        None => rest,
+    };
     rest.split_once('?').map_or(rest, |(rest, _)| rest)
 }
 
@@ -116,15 +121,18 @@ mod tests {
     #[test]
     fn a_database_of_ones_own_is_shown_without_its_password() {
         let shown = [
-            "postgresql://ada:p@ss?word@db.example/book?sslmode=require",
+            "postgresql://ada:hunter2@db.example/book?sslmode=require",
+            "postgresql://ada@db.example/book?application_name=me@x&password=hunter2",
             "postgres://db.example/book",
         ];
         for url in shown {
             assert_eq!(without_secrets(url), "db.example/book");
         }
-        assert_eq!(
-            without_secrets("host=db.example password=secret"),
-            "a database"
-        );
+        for unclear in [
+            "host=db.example password=hunter2",
+            "postgres://db.example/book?password=hunter@2",
+        ] {
+            assert_eq!(without_secrets(unclear), "a database");
+        }
     }
 }

@@ -27,7 +27,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tower_http::services::ServeDir;
 
 pub use functions::{Functions, Log};
-pub use proxy::{Event, Watch};
+pub use proxy::{End, Event, Watch};
 pub use routes::Routes;
 
 /// The running gateway. Once this is dropped it takes no more connections; open ones end with their

@@ -11,7 +11,7 @@ use std::{
 
 use axum::http::Method;
 use launch::say;
-use local::gateway::Event;
+use local::gateway::{End, Event};
 use serde::Deserialize;
 use tokio::{runtime::Handle, time::sleep};
 
@@ -111,9 +111,13 @@ impl Log {
                 path,
                 status,
                 duration,
-                whole,
+                end,
             } => {
-                let left = if *whole { "" } else { ", its reader has left" };
+                let left = match end {
+                    End::Whole => "",
+                    End::Left => ", its reader has left",
+                    End::BrokenOff => ", and its function has ended before that",
+                };
                 let head = format!("{method} {path} {status} {} ms{left}", duration.as_millis());
                 let (json, preflight) = (self.json, **method == Method::OPTIONS);
                 let (log, id) = (Arc::clone(self), (*id).to_owned());

@@ -69,11 +69,11 @@ async fn site_with_book(book_path: &str) -> Result<Site> {
             method,
             path,
             status,
-            whole,
+            end,
             ..
         } = event
         {
-            let words = format!("{method} {path} {status} {whole}");
+            let words = format!("{method} {path} {status} {end:?}");
             ended
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -247,9 +247,9 @@ async fn an_answer_is_passed_on_as_it_comes_and_ends_with_its_reader() -> Result
 
     drop(chunks);
     until_there(&site.log, "stream dropped at its middle").await;
-    until_there(&site.told, "GET /echo 200 false").await;
+    until_there(&site.told, "GET /echo 200 Left").await;
     site.get("/echo?b=c").await?;
-    until_there(&site.told, "GET /echo 200 true").await;
+    until_there(&site.told, "GET /echo 200 Whole").await;
     Ok(())
 }
 

@@ -264,16 +264,6 @@ pub enum Error {
         /// The path of a page.
         first: String,
     },
-    /// The book's address is that of a page.
-    #[error(
-        "{page} is a page: the book's address must be the folder that its pages lie in, such as {folder}"
-    )]
-    IsPage {
-        /// The path of the book's address.
-        page: String,
-        /// The address of the folder above.
-        folder: String,
-    },
     /// Every page failed.
     #[error(
         "none of {0} pages can be read; the first is {1}: {2}. If the pages are read from a folder, \

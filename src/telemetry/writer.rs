@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tracing::Level;
@@ -28,7 +29,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// How often the end of an invocation looks whether the platform reads again.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A pipe that is writable takes so many bytes at once: `PIPE_BUF`.
+/// A pipe that is writable takes so many bytes at once: `PIPE_BUF` of Linux, on which functions run.
 const AT_ONCE: usize = 4096;
 
 static QUEUE: OnceLock<SyncSender<Message>> = OnceLock::new();
@@ -146,7 +147,12 @@ fn socket() -> Option<Arc<OwnedFd>> {
 /// writable, or [`AT_ONCE`] bytes of a pipe are free; waits for that, without a limit where there is none.
 /// What has failed has room: who writes to it will see.
 fn has_room(to: impl AsFd, limit: Option<&Timespec>) -> bool {
-    poll(&mut [PollFd::new(&to, PollFlags::OUT)], limit) != Ok(0)
+    loop {
+        match poll(&mut [PollFd::new(&to, PollFlags::OUT)], limit) {
+            Err(Errno::INTR) => {}
+            ready => return ready != Ok(0),
+        }
+    }
 }
 
 fn notice(dropped: u64) -> String {

@@ -62,7 +62,9 @@ pub fn parse(mut arguments: Parser) -> Result<Option<Options>> {
                 options.port = arguments
                     .value()?
                     .parse()
-                    .map_err(|_| anyhow!("--port wants a number up to 65535"))?;
+                    .ok()
+                    .filter(|port| *port > 0)
+                    .ok_or_else(|| anyhow!("--port wants a number from 1 to 65535"))?;
             }
             Long("reset") => options.reset = true,
             Long("yes") => options.yes = true,

@@ -19,11 +19,16 @@ pub fn database(url: &str) -> Option<String> {
     problem(&host, port.unwrap_or(5432))
 }
 
-/// Whether a database's URL names this machine, as far as that can be told.
+/// Whether a database's URL names this machine; not where that cannot be told.
 #[must_use]
 pub fn is_here(url: &str) -> bool {
-    let host = host_of_url(url).or_else(|| host_of_words(url));
-    host.is_none_or(|(host, _)| ["localhost", "127.0.0.1", "::1"].contains(&host.as_str()))
+    match host_of_url(url).or_else(|| host_of_words(url)) {
+        Some((host, _)) => ["localhost", "127.0.0.1", "::1"].contains(&host.as_str()),
+        // The folder of a socket.
+        None => ["host=/", "host=%2f"]
+            .iter()
+            .any(|socket| url.to_lowercase().contains(socket)),
+    }
 }
 
 /// The same as [`database`] for a page's address. Behind a proxy it cannot be told.
@@ -39,12 +44,13 @@ pub fn page(url: &str) -> Option<String> {
     if proxies.iter().any(|name| env::var_os(name).is_some()) {
         return None;
     }
-    let port = match url.split_once("://")?.0 {
+    let (scheme, place) = url.split_once("://")?;
+    let port = match scheme {
         "http" => 80,
         "https" => 443,
         scheme => return Some(format!("`{scheme}` is neither http nor https")),
     };
-    let (host, own) = host_of_url(url)?;
+    let (host, own) = host_of_place(place)?;
     problem(&host, own.unwrap_or(port))
 }
 
@@ -85,13 +91,16 @@ fn plain(error: &io::Error) -> String {
     }
 }
 
-/// Of `scheme://user:password@host:port/…`. Several hosts are not looked at.
+/// Of `scheme://user:password@host:port/…`, as the driver reads it: the credentials end at the first `@`,
+/// whatever is in them. Several hosts are not looked at.
 fn host_of_url(url: &str) -> Option<(String, Option<u16>)> {
     let (_, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let place = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, place)| place);
+    host_of_place(rest.split_once('@').map_or(rest, |(_, place)| place))
+}
+
+/// Of `host:port/…`.
+fn host_of_place(place: &str) -> Option<(String, Option<u16>)> {
+    let place = place.split(['/', '?', '#']).next()?;
     let (host, port) = match place.strip_prefix('[') {
         Some(v6) => {
             let (host, port) = v6.split_once(']')?;
@@ -134,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_host_of_a_database_is_found_in_either_form() {
-        let url = "postgresql://ada:p@ss:word@db.example:6543/book?sslmode=require";
+        let url = "postgresql://ada:12/p?w#d@db.example:6543/book?sslmode=require";
         assert_eq!(host_of_url(url), Some(found("db.example", 6543)));
         assert_eq!(
             host_of_url("postgres://[::1]/book"),
@@ -156,7 +165,14 @@ mod tests {
         ] {
             assert!(is_here(here), "{here}");
         }
-        assert!(!is_here("postgres://ada:p@ep-1.neon.example/book"));
+        for elsewhere in [
+            "postgres://ada:p@ep-1.neon.example/book",
+            "postgres://ada:12/x@db.example/book",
+            "postgres://ada:p@a.example,b.example/book",
+            "postgresql:///book?host=db.example",
+        ] {
+            assert!(!is_here(elsewhere), "{elsewhere}");
+        }
     }
 
     #[test]

@@ -4,13 +4,19 @@
 //! The kernel releases the lock in every case.
 
 use std::{
-    fs::{self, File},
-    io::{ErrorKind, Write},
+    fs::{self, File, TryLockError},
+    io::{self, ErrorKind, Write},
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
+
+/// How long a mark may be another's.
+const LIMIT: Duration = Duration::from_secs(3);
+const POLL: Duration = Duration::from_millis(5);
 
 /// The mark of a running `cargo dev`; dropped with it.
 #[derive(Debug)]
@@ -31,13 +37,24 @@ pub fn mark(cache: &Path, port: u16, root: &Path) -> Result<Mark> {
             .truncate(false)
             .write(true)
             .open(&path)?;
-        file.lock()?;
+        lock(&file)?;
         file.set_len(0)?;
         file.write_all(root.to_string_lossy().as_bytes())?;
-        Ok::<_, std::io::Error>(file)
+        Ok::<_, io::Error>(file)
     };
     let file = open().with_context(|| format!("cannot write {}", path.display()))?;
     Ok(Mark(file))
+}
+
+/// Whoever had the mark may be just about to end.
+fn lock(file: &File) -> io::Result<()> {
+    let since = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if since.elapsed() < LIMIT => sleep(POLL),
+            locked => return Ok(locked?),
+        }
+    }
 }
 
 /// Looks whether `port` is free, and no other `cargo dev` of the checkout in `root` has its data.

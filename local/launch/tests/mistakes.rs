@@ -88,7 +88,7 @@ fn a_database_that_cannot_be_reached_is_named_by_variable_and_host() -> Result<(
         ("nowhere.invalid", "there is no host nowhere.invalid"),
     ] {
         let url = format!("postgresql://ada:hunter2@{host}/book");
-        let said = said(cache.path(), &["--port", "0"], &[("DATABASE_URL", &url)])?;
+        let said = said(cache.path(), &["--port", "3997"], &[("DATABASE_URL", &url)])?;
         assert_eq!(
             said,
             format!(
@@ -115,7 +115,7 @@ fn data_are_not_erased_before_somebody_has_said_yes() -> Result<()> {
     let cache = tempfile::tempdir()?;
     let data = folders::data(cache.path(), root()?).join("data");
     fs::create_dir_all(&data)?;
-    let said = said(cache.path(), &["--port", "0", "--reset"], &[])?;
+    let said = said(cache.path(), &["--port", "3996", "--reset"], &[])?;
     assert!(
         said.starts_with(
             "cargo dev: --reset erases the conversations and the index of the book in "

@@ -66,9 +66,20 @@ pub enum Event<'a> {
         status: u16,
         /// From the request's head to the answer's end.
         duration: Duration,
-        /// Whether the client has taken all of the answer.
-        whole: bool,
+        /// How the answer ended.
+        end: End,
     },
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The client has taken all of it.
+    Whole,
+    /// The client has left before that.
+    Left,
+    /// The function has ended in the middle of it.
+    BrokenOff,
 }
 
 /// Is told of each request.
@@ -126,6 +137,9 @@ impl Proxy {
             Ok(answer) => {
                 let status = answer.status();
                 watched.status = status.as_u16();
+                // Of an answer to these no body is asked for.
+                watched.whole |=
+                    [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
                 let mut headers = answer.headers().clone();
                 end_to_end(&mut headers);
                 let length = headers.get(header::CONTENT_LENGTH);
@@ -185,6 +199,7 @@ struct Watched {
     began: Instant,
     status: u16,
     whole: bool,
+    broke_off: bool,
 }
 
 impl Watched {
@@ -199,6 +214,7 @@ impl Watched {
             status: NONE_YET,
             // Of an answer to these no body is asked for.
             whole: [Method::HEAD, Method::OPTIONS].contains(&parts.method),
+            broke_off: false,
         }
     }
 
@@ -220,6 +236,9 @@ impl Watched {
             if let (Some(rest), Some(Ok(piece))) = (&mut rest, &piece) {
                 *rest = rest.saturating_sub(piece.len());
             }
+            if let (Some(Err(_)), Some(watched)) = (&piece, &mut watched) {
+                watched.broke_off = true;
+            }
             if piece.is_none() || rest == Some(0) {
                 watched.take().into_iter().for_each(Self::end);
             }
@@ -236,7 +255,13 @@ impl Drop for Watched {
             path: &self.path,
             status: self.status,
             duration: self.began.elapsed(),
-            whole: self.whole,
+            end: match self {
+                Self {
+                    broke_off: true, ..
+                } => End::BrokenOff,
+                Self { whole: true, .. } => End::Whole,
+                _ => End::Left,
+            },
         });
     }
 }

@@ -61,13 +61,13 @@ pub(super) fn start(
             )
         })?;
     }
-    if kind == Kind::Persistent && password::read(folder).is_none() {
-        // Made by a version of this program that did without.
-        password::set(programs, account, folder)?;
-    }
     // We hold the lock, so no server runs here. If a process has the id in this file, it is an
     // unrelated one, and PostgreSQL would refuse to start because of it.
     remove(&data.join("postmaster.pid"))?;
+    if kind == Kind::Persistent && password::read(folder).is_none() {
+        // New, or made by a version of this program that did without.
+        password::set(programs, account, folder)?;
+    }
 
     let port = ports::free()?;
     let mut watchdog = run(programs, account, folder, kind, port, log)?;

@@ -192,6 +192,7 @@ export async function createPanel(context) {
   }
 
   async function ask(question, { passage = null, send = true } = {}) {
+    if (isHidden()) return null; // nobody would see the answer
     open();
     if (send) return submit(question, passage && { text: passage, place: null });
     if (passage) composer.askAbout(passage);

@@ -13,6 +13,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 
 use super::address::{self, Base};
+use super::listed::Listed;
 use super::page;
 use super::rules::Rules;
 use super::source::{Answer, Body, Fault, Source};
@@ -146,8 +147,12 @@ impl Reader<'_> {
     async fn read(self) -> Result<Crawl, Error> {
         let mut crawl = Crawl::default();
         let mut queue = Queue::default();
-        let listed = self.listed(&mut crawl.problems).await?;
-        match &listed {
+        let said = self.listed(&mut crawl.problems).await?;
+        let listed = match &said {
+            Listed::Pages(paths) => Some(paths),
+            _ => None,
+        };
+        match listed {
             Some(paths) => paths
                 .iter()
                 .filter(|path| self.wants(path))
@@ -205,6 +210,13 @@ impl Reader<'_> {
                     return Ok(crawl);
                 }
             }
+        }
+        if any && asked == 1 && matches!(said, Listed::AsPage) {
+            let reason = "it is the only page that was found: if the book has more, its address must be the \
+                          folder that they lie in";
+            crawl
+                .problems
+                .push(problem(self.base.path(), reason.into()));
         }
         if !any && crawl.left == 0 && asked > 0 && !crawl.problems.is_empty() {
             let Problem { url, reason } = crawl.problems.swap_remove(0);

@@ -1,5 +1,6 @@
 //! The pages that a sitemap lists.
 
+use super::address::folder as folder_of;
 use super::crawl::{Reader, problem};
 use super::sitemap::{self, Sitemap};
 use super::source::Answer;
@@ -11,18 +12,24 @@ const SITEMAPS: usize = 50;
 /// Where sitemaps are: the usual name, and Starlight's.
 const NAMES: [&str; 2] = ["sitemap.xml", "sitemap-index.xml"];
 
-/// The folder that a path lies in, which may itself end with a slash.
-fn folder_of(path: &str) -> String {
-    let path = path.trim_end_matches('/');
-    path[..=path.rfind('/').unwrap_or_default()].to_owned()
+/// What a sitemap says of the book.
+pub(super) enum Listed {
+    /// Its pages.
+    Pages(Vec<String>),
+    /// There is none, or it lists none of the book's pages.
+    Nothing,
+    /// The same, but for the book's own address, which it lists as that of a page.
+    AsPage,
+}
+
+/// Whether a sitemap that is not this book's cannot be read today nor tomorrow.
+fn is_lasting(reason: &str) -> bool {
+    reason.starts_with("it is redirected") || reason.starts_with("the server answers 401")
 }
 
 impl Reader<'_> {
     /// The pages that the sitemap lists, if there is one.
-    pub(super) async fn listed(
-        &self,
-        problems: &mut Vec<Problem>,
-    ) -> Result<Option<Vec<String>>, Error> {
+    pub(super) async fn listed(&self, problems: &mut Vec<Problem>) -> Result<Listed, Error> {
         for name in NAMES {
             let path = format!("{}{name}", self.base.path());
             let locations = match self.locations(&path, problems).await? {
@@ -37,42 +44,50 @@ impl Reader<'_> {
                     let base = self.base.path().to_owned();
                     Err(Error::OtherBase { base, first })
                 }
-                _ => Ok(Some(pages)),
+                _ => Ok(Listed::Pages(pages)),
             };
         }
         self.listed_above().await
     }
 
     /// The pages of the book among those that a sitemap in a folder above lists: a generator writes one
-    /// for its whole site, of which the book may be a part. What is wrong with it is not this book's.
-    async fn listed_above(&self) -> Result<Option<Vec<String>>, Error> {
+    /// for its whole site, of which the book may be a part. What is wrong with its text is not this book's.
+    async fn listed_above(&self) -> Result<Listed, Error> {
         let mut problems = Vec::new();
-        for folder in self.base.above() {
+        let mut listed = Listed::Nothing;
+        for folder in self
+            .source
+            .reaches_above()
+            .then(|| self.base.above())
+            .into_iter()
+            .flatten()
+        {
             for name in NAMES {
                 let path = format!("{folder}{name}");
-                let found = self.locations(&path, &mut problems).await;
-                let Ok(Some(Sitemap::Pages(locations))) = found else {
-                    continue;
+                let locations = match self.locations(&path, &mut problems).await {
+                    Ok(Some(Sitemap::Pages(locations))) => locations,
+                    // It may be there tomorrow, and the pages that only it lists must not go today.
+                    Err(Error::Sitemap(_, reason)) if !is_lasting(&reason) => {
+                        return Err(Error::Sitemap(path, reason));
+                    }
+                    _ => continue,
                 };
                 // Of one that is cut off, the book's pages may be missing.
                 if locations.len() > self.options.limits.pages || !problems.is_empty() {
-                    return Ok(None);
+                    return Ok(Listed::Nothing);
                 }
                 let named = |location: &String| self.base.named(&path, location);
                 let pages: Vec<String> = locations.iter().filter_map(named).collect();
-                if !pages.is_empty() {
-                    return Ok(Some(pages));
+                // Some name nothing of a part of the site but its front page, which links to the rest.
+                if pages.iter().any(|page| folder_of(page) != self.base.path()) {
+                    return Ok(Listed::Pages(pages));
                 }
-                let names_base = |location: &String| self.base.is_page_at(&path, location);
-                if locations.iter().any(names_base) {
-                    return Err(Error::IsPage {
-                        page: self.base.path().trim_end_matches('/').to_owned(),
-                        folder: self.base.at(&folder_of(self.base.path())).to_string(),
-                    });
+                if locations.iter().any(|it| self.base.is_page_at(&path, it)) {
+                    listed = Listed::AsPage;
                 }
             }
         }
-        Ok(None)
+        Ok(listed)
     }
 
     /// What all the sitemaps of an index hold.

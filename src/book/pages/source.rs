@@ -45,6 +45,11 @@ pub(super) struct Body {
 pub(super) type Fault = String;
 
 impl Source {
+    /// Whether it has anything above the book.
+    pub(super) fn reaches_above(&self) -> bool {
+        matches!(self, Self::Web(_))
+    }
+
     /// Asks for what is at a path, unless the known version of it is still the newest.
     pub(super) async fn get(
         &self,

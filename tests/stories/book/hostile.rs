@@ -338,15 +338,55 @@ async fn a_sitemap_in_a_folder_above_lists_the_books_pages_too() {
 
     // The address is that of a page.
     let above = sitemap(&["/", "/book", "/blog/news"]);
+    let pages = [("/book/", page("It is here."))];
     let server = site(pages.into_iter().chain([("/sitemap.xml", above)])).await;
-    let error = read_site(&server, &Options::default(), &[]).await;
-    let folder = server.book().replace("book/", "");
+    let reading = read_site(&server, &Options::default(), &[]).await.unwrap();
+    assert_eq!(urls(&reading), ["/book/"]);
+    let [problem] = &reading.problems[..] else {
+        panic!("{:?}", reading.problems);
+    };
+    assert!(problem.reason.contains("the folder that they lie in"));
+}
+
+#[tokio::test]
+async fn a_sitemap_above_that_names_the_books_front_page_alone_leaves_the_links_to_be_followed() {
+    let first = ok(html(
+        "<p>It has a good deal to say, and more of it <a href='two'>on this page</a>.",
+    ));
+    for named in ["/book/", "/book", "/book/index.html"] {
+        let above = format!("<urlset><loc>https://b.example{named}</loc></urlset>");
+        let pages = [
+            ("/sitemap.xml", ok(above)),
+            ("/book/", first.clone()),
+            ("/book/two", ok(html("<p>It walks."))),
+        ];
+        let reading = read_site(&site(pages).await, &Options::default(), &[])
+            .await
+            .unwrap();
+        assert_eq!(urls(&reading), ["/book/", "/book/two"], "{named}");
+        assert!(reading.problems.is_empty(), "{:?}", reading.problems);
+    }
+}
+
+#[tokio::test]
+async fn a_sitemap_above_that_is_away_for_a_moment_is_not_taken_for_none() {
+    let answer = |status: &str| (status.to_owned(), Vec::new());
+    let page = ok(html("<p>It walks."));
+    let away = [
+        ("/sitemap.xml", answer("503 Unavailable")),
+        ("/book/", page.clone()),
+    ];
+    let error = read_site(&site(away).await, &Options::default(), &[]).await;
+    let error = error.unwrap_err().to_string();
     assert_eq!(
-        error.unwrap_err().to_string(),
-        format!(
-            "/book is a page: the book's address must be the folder that its pages lie in, such as {folder}"
-        )
+        error,
+        "the sitemap /sitemap.xml cannot be read: the server answers 503 Service Unavailable"
     );
+    for lasting in [answer("401 Unauthorized"), moved("/sitemap-0.xml")] {
+        let pages = [("/sitemap.xml", lasting), ("/book/", page.clone())];
+        let reading = read_site(&site(pages).await, &Options::default(), &[]).await;
+        assert_eq!(urls(&reading.unwrap()), ["/book/"]);
+    }
 }
 
 #[tokio::test]
