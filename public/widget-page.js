@@ -1,5 +1,5 @@
-// The owner's page: makes the tag for this deployment and the rule for its colour, shows the widget with the chosen values, and
-// asks whether a site's pages may call. Keeps nothing.
+// The owner's page: makes the tag for this deployment and the rule for its colour, shows the widget with
+// the chosen values, and asks whether a site's pages may call. Keeps nothing.
 
 const byId = (id) => document.getElementById(id);
 const SCRIPT = new URL('widget.js', location.href).href;

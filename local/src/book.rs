@@ -36,11 +36,7 @@ impl Book {
         variables: &mut Variables,
     ) -> Self {
         let sample = root.join("local/book");
-        let place = options.book.clone().or_else(|| variables.get("BOOK_URL"));
-        let named = match &options.book {
-            Some(_) => "--book".to_owned(),
-            None => variables.place("BOOK_URL"),
-        };
+        let (place, named) = options.place_of_book(variables);
         let here = |path: &str| format!("http://localhost:{}{path}", options.port);
         let book = match place {
             None => Self {

@@ -96,8 +96,7 @@ impl Log {
         drop(open);
         // A wrong setting is told with the start, once for all functions.
         if line.is_warning() && line.variable.is_none() {
-            let Note { message, detail } = line.into();
-            say(&format!("! {function}: {message}{}", after(": ", &detail)));
+            say(&format!("! {function}: {}", Note::from(line)));
         }
     }
 
@@ -167,6 +166,16 @@ impl From<Line> for Note {
     }
 }
 
+impl std::fmt::Display for Note {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { message, detail } = self;
+        match detail.as_str() {
+            "" => write!(f, "{message}"),
+            detail => write!(f, "{message}: {detail}"),
+        }
+    }
+}
+
 impl Request {
     fn take(&mut self, line: Line) {
         let kind = match line.message.as_str() {
@@ -210,19 +219,10 @@ impl std::fmt::Display for Request {
         if !parts.is_empty() {
             write!(f, " ({})", parts.join(", "))?;
         }
-        for Note { message, detail } in &self.notes {
-            write!(f, "\n  ! {message}{}", after(": ", detail))?;
+        for note in &self.notes {
+            write!(f, "\n  ! {note}")?;
         }
         Ok(())
-    }
-}
-
-/// `text` behind `separator`, if there is any.
-fn after(separator: &str, text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!("{separator}{text}")
     }
 }
 

@@ -53,11 +53,12 @@ impl Stack {
         let routes = Routes::read(root)?;
         let mut variables = Variables::read(root)?;
         let listeners = gateway::bind(options.port).await?;
-        let mark = running::mark(&folders::cache()?, options.port, root)?;
+        let cache = folders::cache()?;
+        let mark = running::mark(&cache, options.port, root)?;
         let book = Book::choose(options, root, &routes, &mut variables);
         let binaries = build::programs()?;
 
-        let server = block_in_place(|| database(options, root, &mut variables))?;
+        let server = block_in_place(|| database(options, &cache, root, &mut variables))?;
         let tables = migrate(&binaries, root, &variables)?;
 
         let model = if variables.get("OPENAI_API_KEY").is_none() {
@@ -92,7 +93,8 @@ impl Stack {
         functions.start().await?;
         let mut problems = check::problems(&functions, &log, &variables, model.is_none()).await;
         // An index that readers use may have vectors, which this one would not: nothing is read into it unasked.
-        let reads_book = book.is_sample || options.book.is_some() || is_here(&variables);
+        let url = variables.get("DATABASE_URL").unwrap_or_default();
+        let reads_book = book.is_sample || options.book.is_some() || reach::is_here(&url);
         if !reads_book {
             problems.push(format!(
                 "{} is elsewhere: its tables are up to date, and its book is left as it is (`--book` reads it)",
@@ -141,15 +143,13 @@ impl Stack {
     }
 }
 
-/// Whether the database is on this machine.
-fn is_here(variables: &Variables) -> bool {
-    variables
-        .get("DATABASE_URL")
-        .is_none_or(|url| reach::is_here(&url))
-}
-
 /// The embedded server, unless `DATABASE_URL` names another; sets `DATABASE_URL`.
-fn database(options: &Options, root: &Path, variables: &mut Variables) -> Result<Option<Server>> {
+fn database(
+    options: &Options,
+    cache: &Path,
+    root: &Path,
+    variables: &mut Variables,
+) -> Result<Option<Server>> {
     if let Some(url) = variables.get("DATABASE_URL") {
         ensure!(
             !options.reset,
@@ -161,7 +161,7 @@ fn database(options: &Options, root: &Path, variables: &mut Variables) -> Result
         variables.set("DATABASE_URL_UNPOOLED", direct);
         return Ok(None);
     }
-    let folder = folders::data(&folders::cache()?, root);
+    let folder = folders::data(cache, root);
     if options.reset {
         Server::erase(&folder)?;
     }

@@ -124,10 +124,12 @@ fn write_all(messages: &Receiver<Message>) {
     for message in messages {
         match message {
             Message::Line(sink, level, line) => {
+                wait_for_room(&sink);
                 write(&sink, level, &line);
                 // Somebody reads, so this one arrives.
                 let dropped = DROPPED.swap(0, Ordering::Relaxed);
                 if dropped > 0 {
+                    wait_for_room(&sink);
                     write(&sink, Level::WARN, &notice(dropped));
                 }
                 PENDING.fetch_sub(1, Ordering::AcqRel);
@@ -162,15 +164,22 @@ fn notice(dropped: u64) -> String {
     )
 }
 
+/// Standard output makes its writer wait by itself.
+fn wait_for_room(sink: &Sink) {
+    if sink.is_some()
+        && let Some(socket) = socket()
+    {
+        has_room(&*socket, None);
+    }
+}
+
+/// Blocks where there is no room.
 fn write(sink: &Sink, level: Level, line: &str) {
     let Some(sink) = sink else {
         // A log that cannot be written must not fail a turn.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
         return;
     };
-    if let Some(socket) = socket() {
-        has_room(&*socket, None);
-    }
     match level {
         Level::ERROR => sink.error(line),
         Level::WARN => sink.warn(line),

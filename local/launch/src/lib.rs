@@ -19,7 +19,11 @@ pub mod vendor;
 #[path = "../../../src/config/dotenv.rs"]
 mod dotenv;
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::mpsc::{self, Receiver},
+    thread,
+};
 
 /// Prints a line, if anybody still reads.
 pub fn say(text: &str) {
@@ -29,4 +33,14 @@ pub fn say(text: &str) {
 /// Prints a line on standard error, if anybody still reads.
 pub fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Runs `work` beside this thread; what is received is its outcome. It cannot be stopped.
+pub fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+    let (done, outcome) = mpsc::channel();
+    thread::spawn(move || {
+        // Perhaps nobody waits for it any more.
+        let _ = done.send(work());
+    });
+    outcome
 }

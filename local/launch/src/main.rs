@@ -8,14 +8,13 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
-    sync::mpsc::{self, Receiver, RecvTimeoutError},
-    thread,
+    sync::mpsc::{Receiver, RecvTimeoutError},
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use launch::{
-    build, complain, folders,
+    beside, build, complain, folders,
     options::{self, Options},
     postgres, reach, running, say, settings,
     variables::Variables,
@@ -134,16 +133,6 @@ fn may_reset(options: &Options, data: &Path) -> Result<bool> {
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
-}
-
-/// Runs `work` beside this thread; what is received is its outcome.
-fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
-    let (done, outcome) = mpsc::channel();
-    thread::spawn(move || {
-        // Nobody listens any more where the build has failed.
-        let _ = done.send(work());
-    });
-    outcome
 }
 
 /// Builds, and waits for what is fetched meanwhile. Where that fails the build is not waited for.

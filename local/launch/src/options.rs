@@ -93,16 +93,22 @@ impl Options {
         arguments
     }
 
+    /// The address or folder of the book, if one is named, and what names it, in words.
+    #[must_use]
+    pub fn place_of_book(&self, variables: &Variables) -> (Option<String>, String) {
+        match &self.book {
+            Some(place) => (Some(place.clone()), "--book".to_owned()),
+            None => (variables.get("BOOK_URL"), variables.place("BOOK_URL")),
+        }
+    }
+
     /// Whether the book, if it is a folder, is there.
     ///
     /// # Errors
     ///
     /// When it is not.
     pub fn check_book(&self, variables: &Variables) -> Result<()> {
-        let (place, name) = match &self.book {
-            Some(place) => (Some(place.clone()), "--book".to_owned()),
-            None => (variables.get("BOOK_URL"), variables.place("BOOK_URL")),
-        };
+        let (place, name) = self.place_of_book(variables);
         match place {
             Some(place) if !place.contains("://") => ensure!(
                 Path::new(&place).is_dir(),

@@ -3,10 +3,10 @@
 use std::{
     env, io,
     net::{TcpStream, ToSocketAddrs},
-    sync::mpsc,
-    thread,
     time::Duration,
 };
+
+use crate::beside;
 
 /// How long a host may take to be found and to answer. A sleeping database's proxy is awake.
 const LIMIT: Duration = Duration::from_secs(4);
@@ -56,11 +56,8 @@ pub fn page(url: &str) -> Option<String> {
 
 fn problem(host: &str, port: u16) -> Option<String> {
     // Looking a name up cannot be given a limit, nor be stopped.
-    let (said, answer) = mpsc::channel();
     let name = host.to_owned();
-    thread::spawn(move || {
-        let _ = said.send(connect(&name, port));
-    });
+    let answer = beside(move || connect(&name, port));
     match answer.recv_timeout(LIMIT) {
         Ok(Ok(())) => None,
         Ok(Err(why)) => Some(why),

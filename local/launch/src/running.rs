@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// How long a mark may be another's.
+/// How long a lock may be another's.
 const LIMIT: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(5);
 
@@ -46,13 +46,18 @@ pub fn mark(cache: &Path, port: u16, root: &Path) -> Result<Mark> {
     Ok(Mark(file))
 }
 
-/// Whoever had the mark may be just about to end.
-fn lock(file: &File) -> io::Result<()> {
+/// Locks a file, or waits for up to three seconds: whoever has it may have been killed just now, and not
+/// all of its processes be gone.
+///
+/// # Errors
+///
+/// When another has it for longer, or it cannot be locked.
+pub fn lock(file: &File) -> Result<(), TryLockError> {
     let since = Instant::now();
     loop {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) if since.elapsed() < LIMIT => sleep(POLL),
-            locked => return Ok(locked?),
+            locked => return locked,
         }
     }
 }

@@ -49,6 +49,9 @@ const PEER: [HeaderName; 3] = [
 /// The status of a request whose client left before it was answered: nginx' number for it.
 const NONE_YET: u16 = 499;
 
+/// How an answer without a body ends, which nobody asks for.
+const NO_BODY: End = End::Whole;
+
 /// What happens to a request that is passed on.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -114,11 +117,7 @@ impl Proxy {
             .get(REQUEST_ID)
             .and_then(|id| id.to_str().ok())
             .map_or_else(new_id, str::to_owned);
-        let declared = parts
-            .headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
-        let body = match declared {
+        let body = match length(&parts.headers) {
             Some(length) if length > BODY_LIMIT => None,
             _ => to_bytes(body, BODY_LIMIT).await.ok(),
         };
@@ -137,19 +136,17 @@ impl Proxy {
             Ok(answer) => {
                 let status = answer.status();
                 watched.status = status.as_u16();
-                // Of an answer to these no body is asked for.
-                watched.whole |=
-                    [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+                if [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status) {
+                    watched.end = NO_BODY;
+                }
                 let mut headers = answer.headers().clone();
                 end_to_end(&mut headers);
-                let length = headers.get(header::CONTENT_LENGTH);
-                let length = length.and_then(|it| it.to_str().ok()?.parse().ok());
-                let body = watched.until_all_of(length, answer.bytes_stream());
+                let body = watched.until_all_of(length(&headers), answer.bytes_stream());
                 (status, headers, Body::from_stream(body)).into_response()
             }
             Err(why) => {
                 watched.status = StatusCode::BAD_GATEWAY.as_u16();
-                watched.whole = true;
+                watched.end = End::Whole;
                 let message = format!("the function `{function}` cannot be reached: {why:#}");
                 error(StatusCode::BAD_GATEWAY, "bad_gateway", &message, &id)
             }
@@ -198,8 +195,8 @@ struct Watched {
     path: String,
     began: Instant,
     status: u16,
-    whole: bool,
-    broke_off: bool,
+    /// If it ended now.
+    end: End,
 }
 
 impl Watched {
@@ -212,15 +209,12 @@ impl Watched {
             path: parts.uri.path().to_owned(),
             began: Instant::now(),
             status: NONE_YET,
-            // Of an answer to these no body is asked for.
-            whole: [Method::HEAD, Method::OPTIONS].contains(&parts.method),
-            broke_off: false,
+            end: if [Method::HEAD, Method::OPTIONS].contains(&parts.method) {
+                NO_BODY
+            } else {
+                End::Left
+            },
         }
-    }
-
-    /// The client has taken all of the answer.
-    fn end(mut self) {
-        self.whole = true;
     }
 
     /// The same pieces. Of a body whose length is known, nobody asks what comes behind the last one.
@@ -236,11 +230,15 @@ impl Watched {
             if let (Some(rest), Some(Ok(piece))) = (&mut rest, &piece) {
                 *rest = rest.saturating_sub(piece.len());
             }
-            if let (Some(Err(_)), Some(watched)) = (&piece, &mut watched) {
-                watched.broke_off = true;
-            }
-            if piece.is_none() || rest == Some(0) {
-                watched.take().into_iter().for_each(Self::end);
+            let end = match &piece {
+                Some(Err(_)) => Some(End::BrokenOff),
+                None => Some(End::Whole),
+                Some(Ok(_)) => (rest == Some(0)).then_some(End::Whole),
+            };
+            if let Some(end) = end
+                && let Some(mut ended) = watched.take()
+            {
+                ended.end = end;
             }
             ready(piece)
         })
@@ -255,13 +253,7 @@ impl Drop for Watched {
             path: &self.path,
             status: self.status,
             duration: self.began.elapsed(),
-            end: match self {
-                Self {
-                    broke_off: true, ..
-                } => End::BrokenOff,
-                Self { whole: true, .. } => End::Whole,
-                _ => End::Left,
-            },
+            end: self.end,
         });
     }
 }
@@ -284,6 +276,11 @@ fn annotate(headers: &mut HeaderMap, peer: IpAddr, id: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
+}
+
+fn length(headers: &HeaderMap) -> Option<usize> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
 }
 
 fn end_to_end(headers: &mut HeaderMap) {

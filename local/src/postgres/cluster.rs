@@ -16,13 +16,12 @@ use nix::sys::signal::Signal;
 use launch::{
     folders::{Account, CACHE_VARIABLE},
     postgres::major,
+    running,
 };
 
 use super::password;
 use crate::{ports, watchdog};
 
-/// How long a server whose owner was just killed may take to be gone.
-const LOCK_LIMIT: Duration = Duration::from_secs(3);
 /// How long a start may take: usually 0.1 s, but a server that was killed recovers its data first.
 const READY_LIMIT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(5);
@@ -101,18 +100,14 @@ pub(super) fn lock(folder: &Path) -> Result<File> {
             path.display()
         )
     })?;
-    let since = Instant::now();
-    loop {
-        match log.try_lock() {
-            Ok(()) => return Ok(log),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-            Err(TryLockError::WouldBlock) if since.elapsed() < LOCK_LIMIT => thread::sleep(POLL),
-            Err(TryLockError::WouldBlock) => bail!(
-                "the database in {} is in use: is another `cargo dev` of this project running? \
-                 Stop that one first, or set DATABASE_URL",
-                folder.display()
-            ),
-        }
+    match running::lock(&log) {
+        Ok(()) => Ok(log),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+        Err(TryLockError::WouldBlock) => bail!(
+            "the database in {} is in use: is another `cargo dev` of this project running? \
+             Stop that one first, or set DATABASE_URL",
+            folder.display()
+        ),
     }
 }
 

@@ -37,8 +37,7 @@ impl Reader<'_> {
                 Some(Sitemap::Index(sitemaps)) => self.index(&path, &sitemaps, problems).await?,
                 None => continue,
             };
-            let named = |location: &String| self.base.named(&path, location);
-            let pages: Vec<String> = locations.iter().filter_map(named).collect();
+            let pages = self.below(&path, &locations);
             return match locations.into_iter().next() {
                 Some(first) if pages.is_empty() => {
                     let base = self.base.path().to_owned();
@@ -47,7 +46,17 @@ impl Reader<'_> {
                 _ => Ok(Listed::Pages(pages)),
             };
         }
-        self.listed_above().await
+        if self.source.reaches_above() {
+            self.listed_above().await
+        } else {
+            Ok(Listed::Nothing)
+        }
+    }
+
+    /// Those of the addresses in a sitemap that lie below the book's.
+    fn below(&self, sitemap: &str, locations: &[String]) -> Vec<String> {
+        let named = |location: &String| self.base.named(sitemap, location);
+        locations.iter().filter_map(named).collect()
     }
 
     /// The pages of the book among those that a sitemap in a folder above lists: a generator writes one
@@ -55,13 +64,7 @@ impl Reader<'_> {
     async fn listed_above(&self) -> Result<Listed, Error> {
         let mut problems = Vec::new();
         let mut listed = Listed::Nothing;
-        for folder in self
-            .source
-            .reaches_above()
-            .then(|| self.base.above())
-            .into_iter()
-            .flatten()
-        {
+        for folder in self.base.above() {
             for name in NAMES {
                 let path = format!("{folder}{name}");
                 let locations = match self.locations(&path, &mut problems).await {
@@ -76,8 +79,7 @@ impl Reader<'_> {
                 if locations.len() > self.options.limits.pages || !problems.is_empty() {
                     return Ok(Listed::Nothing);
                 }
-                let named = |location: &String| self.base.named(&path, location);
-                let pages: Vec<String> = locations.iter().filter_map(named).collect();
+                let pages = self.below(&path, &locations);
                 // Some name nothing of a part of the site but its front page, which links to the rest.
                 if pages.iter().any(|page| folder_of(page) != self.base.path()) {
                     return Ok(Listed::Pages(pages));
@@ -98,10 +100,8 @@ impl Reader<'_> {
         problems: &mut Vec<Problem>,
     ) -> Result<Vec<String>, Error> {
         let mut locations = Vec::new();
-        let sitemaps = sitemaps
-            .iter()
-            .filter_map(|sitemap| self.base.named(path, sitemap));
-        for sitemap in sitemaps.take(SITEMAPS) {
+        let sitemaps = self.below(path, sitemaps);
+        for sitemap in sitemaps.into_iter().take(SITEMAPS) {
             match self.locations(&sitemap, problems).await? {
                 Some(Sitemap::Pages(more)) => locations.extend(more),
                 _ => problems.push(problem(&sitemap, "it is no sitemap".into())),
